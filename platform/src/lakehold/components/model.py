@@ -1,0 +1,134 @@
+"""What a component is: one declaration, read by the local runtime as processes and by the chart as Helm values.
+
+A declaration is data and pure functions of a :class:`Site`. Nothing in here, or in a declaration, reads the clock, the
+environment, the network or the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from lakehold.config.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One installation as the plans see it: where everything is, and on which port.
+
+    ``artifacts`` maps a pin's name to its unpacked folder (or file); ``pythons`` maps an environment's name (``lakehold``,
+    ``airflow``, ``dbt``, ``engine``) to its interpreter; ``ports`` maps ``<component>`` or ``<component>.<port>`` to a TCP
+    port; ``secrets`` maps a secret's name to its value.
+    """
+
+    settings: Settings
+    checkout: Path
+    state: Path
+    artifacts: Mapping[str, Path]
+    pythons: Mapping[str, Path]
+    ports: Mapping[str, int]
+    secrets: Mapping[str, str] = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """The address everything listens on and is reached at."""
+        return self.settings.bind
+
+    def conf(self, component: str) -> Path:
+        """The folder of a component's generated configuration (mode 0700)."""
+        return self.state / "conf" / component
+
+    def data(self, component: str) -> Path:
+        """The folder a component keeps its durable state in (mode 0700)."""
+        return self.state / "data" / component
+
+    @property
+    def tls(self) -> Path:
+        """The folder with ``ca.pem`` and ``server.pem`` (certificate and key)."""
+        return self.state / "tls"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigFile:
+    """A file a component reads, as text; written with mode 0600 below :meth:`Site.conf`."""
+
+    path: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Http:
+    """Healthy when a GET of ``url`` answers with ``status``; TLS is verified against the installation's CA."""
+
+    url: str
+    status: int = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Healthy when ``command`` exits 0. The command runs with the process's own environment."""
+
+    command: tuple[str, ...]
+
+
+Health = Http | Probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One long-running process (a supervised program on one machine, a workload in a cluster)."""
+
+    name: str
+    command: Callable[[Site], list[str]]
+    environment: Callable[[Site], dict[str, str]] = lambda _site: {}
+    health: Callable[[Site], Health]
+    memory_mb: int
+    start_seconds: int = 60
+    stop_seconds: int = 15
+    stop_signal: str = "TERM"
+    unprivileged: bool = False
+    """The program refuses to run as root; the local runtime then runs it as ``nobody``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A command that runs to its end and may run any number of times (an init container or a Job in a cluster)."""
+
+    name: str
+    command: Callable[[Site], list[str]]
+    environment: Callable[[Site], dict[str, str]] = lambda _site: {}
+    stdin: Callable[[Site], str] = lambda _site: ""
+    """Text given on standard input; the way a secret reaches a command that cannot read it from its environment."""
+    timeout_seconds: int = 120
+    unprivileged: bool = False
+
+
+_NO_PORTS: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One component of the platform, declared once."""
+
+    name: str
+    summary: str
+    artifacts: tuple[str, ...] = ()
+    """Pins (``platform/pins.toml``) that must be unpacked before it starts."""
+    pythons: tuple[str, ...] = ()
+    """Python environments (``platform/locks``) it needs."""
+    ports: Mapping[str, int] = _NO_PORTS
+    """Port name → default. The name ``""`` is the component's main port."""
+    needs: tuple[str, ...] = ()
+    """Components that must be healthy before this one prepares and starts."""
+    secrets: tuple[str, ...] = ()
+    """Names of the secrets it uses; generated once when they do not exist."""
+    owns: tuple[str, ...] = ()
+    """Folders below the state directory that are its own, relative to it."""
+    files: Callable[[Site], list[ConfigFile]] = lambda _site: []
+    before: tuple[Task, ...] = ()
+    """Run before its processes start (``initdb``, schema migration)."""
+    processes: tuple[Process, ...] = ()
+    after: tuple[Task, ...] = ()
+    """Run once its processes are healthy (roles, buckets, users)."""

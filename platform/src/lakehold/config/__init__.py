@@ -1,0 +1,1 @@
+"""``lakehold.toml`` and the environment, read once into frozen settings."""
