@@ -64,6 +64,8 @@ class Http:
 
     url: str
     status: int = 200
+    contains: str = ""
+    """Text the answer's body must contain (Trino answers 200 while it is still starting)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,8 @@ class Process:
     stop_signal: str = "TERM"
     unprivileged: bool = False
     """The program refuses to run as root; the local runtime then runs it as ``nobody``."""
+    directory: Callable[[Site], Path] | None = None
+    """Working folder, for a program that looks for its files there; the state directory when None."""
 
 
 @dataclass(frozen=True, kw_only=True)
