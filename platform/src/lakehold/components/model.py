@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from lakehold.config.settings import Settings
 
@@ -109,8 +108,6 @@ class Task:
     unprivileged: bool = False
 
 
-_NO_PORTS: Mapping[str, int] = MappingProxyType({})
-
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
@@ -122,7 +119,7 @@ class Component:
     """Pins (``platform/pins.toml``) that must be unpacked before it starts."""
     pythons: tuple[str, ...] = ()
     """Python environments (``platform/locks``) it needs."""
-    ports: Mapping[str, int] = _NO_PORTS
+    ports: Mapping[str, int] = field(default_factory=dict)
     """Port name → default. The name ``""`` is the component's main port."""
     needs: tuple[str, ...] = ()
     """Components that must be healthy before this one prepares and starts."""
