@@ -1,0 +1,139 @@
+"""Airflow 3.3.2: API server, scheduler with a LocalExecutor, DAG processor and triggerer, with users of its own."""
+
+from __future__ import annotations
+
+from lakehold.components.airflow_config import config, render, url
+from lakehold.components.airflow_tasks import connections, platform_of
+from lakehold.components.model import Component, ConfigFile, Http, Probe, Process, Site, Task
+
+ADMIN = "admin"
+"""The first user; the password is the secret ``airflow.admin``."""
+
+_SCHEDULER_SETTINGS = '''"""Read by Airflow's scheduler when it starts."""
+
+from lakehold.pipelines.forks import die_with_parent
+{imports}
+die_with_parent()
+'''
+
+_PRE_IMPORTED = """
+# Every task is forked from the scheduler: what is imported here, no task has to import again.
+from lakehold.pipelines import preimport  # noqa: F401
+"""
+
+_WEBSERVER_CONFIG = '''"""Flask-AppBuilder: people log in with a password kept (hashed) in Airflow's database."""
+
+from flask_appbuilder.const import AUTH_DB
+
+AUTH_TYPE = AUTH_DB
+WTF_CSRF_ENABLED = True
+AUTH_RATE_LIMITED = True
+AUTH_RATE_LIMIT = "20 per 40 second"
+'''
+
+
+def _files(site: Site) -> list[ConfigFile]:
+    imports = _PRE_IMPORTED if site.settings.airflow.tuned else ""
+    return [
+        ConfigFile(path="airflow.cfg", text=render(config(site))),
+        ConfigFile(path="webserver_config.py", text=_WEBSERVER_CONFIG),
+        ConfigFile(path="scheduler/airflow_local_settings.py", text=_SCHEDULER_SETTINGS.format(imports=imports)),
+        ConfigFile(path="platform.json", text=platform_of(site).dumps()),
+        ConfigFile(path="connections.json", text=connections(site)),
+    ]
+
+
+def environment(site: Site) -> dict[str, str]:
+    """Give every Airflow process, and so every task, this environment."""
+    conf = site.conf("airflow")
+    return {
+        "AIRFLOW_HOME": str(site.data("airflow")),
+        "AIRFLOW_CONFIG": str(conf / "airflow.cfg"),
+        "LAKEHOLD_PLATFORM": str(conf / "platform.json"),
+        "PYTHONPATH": str(site.checkout / "platform" / "src"),
+        "PYTHONUNBUFFERED": "1",
+        "PATH": f"{site.pythons['airflow'].parent}:/usr/local/bin:/usr/bin:/bin",
+    }
+
+
+def _scheduler_environment(site: Site) -> dict[str, str]:
+    common = environment(site)
+    return {**common, "PYTHONPATH": f"{common['PYTHONPATH']}:{site.conf('airflow') / 'scheduler'}"}
+
+
+def _airflow(site: Site, *arguments: str) -> list[str]:
+    return [str(site.pythons["airflow"]), "-m", "airflow", *arguments]
+
+
+def _heartbeat(site: Site, job: str) -> Probe:
+    script = site.checkout / "platform" / "src" / "lakehold" / "pipelines" / "health.py"
+    return Probe(command=(str(site.pythons["airflow"]), "-I", str(script), f"{url(site)}/api/v2/monitor/health", job))
+
+
+def _prepare(site: Site) -> list[str]:
+    return [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepare", ADMIN]
+
+
+AIRFLOW = Component(
+    name="airflow",
+    summary="runs the jobs on time and shows how they went",
+    artifacts=("jdk-21",),
+    pythons=("airflow", "dbt", "engine"),
+    ports={"": 18080},
+    needs=("postgres",),
+    secrets=(
+        "airflow.admin",
+        "airflow.fernet",
+        "airflow.jwt",
+        "airflow.api-secret",
+        "postgres.airflow",
+        "postgres.engine",
+        "s3.airflow",
+        "s3.engine",
+        "trino.dbt",
+        "trino.gates",
+        "lineage.token",
+    ),
+    owns=("conf/airflow", "data/airflow", "work"),
+    files=_files,
+    before=(
+        Task(
+            name="airflow-prepare",
+            command=_prepare,
+            environment=environment,
+            stdin=lambda site: site.secrets["airflow.admin"],
+            timeout_seconds=180,
+        ),
+    ),
+    processes=(
+        Process(
+            name="airflow-api",
+            command=lambda site: _airflow(site, "api-server"),
+            environment=environment,
+            health=lambda site: Http(url=f"{url(site)}/api/v2/monitor/health"),
+            memory_mb=450,
+        ),
+        Process(
+            name="airflow-scheduler",
+            # The log server would listen on every address; all log files are on this machine anyway.
+            command=lambda site: _airflow(site, "scheduler", "--skip-serve-logs"),
+            environment=_scheduler_environment,
+            health=lambda site: _heartbeat(site, "scheduler"),
+            memory_mb=600,
+        ),
+        Process(
+            name="airflow-dag-processor",
+            command=lambda site: _airflow(site, "dag-processor"),
+            environment=environment,
+            health=lambda site: _heartbeat(site, "dag_processor"),
+            memory_mb=350,
+        ),
+        Process(
+            name="airflow-triggerer",
+            command=lambda site: _airflow(site, "triggerer", "--skip-serve-logs"),
+            environment=environment,
+            health=lambda site: _heartbeat(site, "triggerer"),
+            memory_mb=350,
+        ),
+    ),
+)

@@ -1,0 +1,167 @@
+"""``airflow.cfg`` as data: every setting that differs from Airflow's defaults, and why."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from lakehold.components.model import Site
+
+Config = Mapping[str, Mapping[str, object]]
+
+
+def url(site: Site) -> str:
+    """Where the API server and the UI are."""
+    return f"http://{site.host}:{site.ports['airflow']}"
+
+
+def fernet_key(secret: str) -> str:
+    """Derive a Fernet key (32 bytes, URL-safe base64) from a generated secret of any form."""
+    return base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).decode()
+
+
+def jwt_secret(secret: str) -> str:
+    """Derive a signing key as long as HS512 wants it (at least 64 bytes) from a generated secret of any form."""
+    return hashlib.sha512(secret.encode()).hexdigest()
+
+
+def config(site: Site) -> Config:
+    """All sections of ``airflow.cfg``."""
+    return {
+        "core": _core(site),
+        "database": _database(site),
+        "logging": _logging(site),
+        "api": _api(site),
+        "api_auth": {"jwt_secret": jwt_secret(site.secrets["airflow.jwt"]), "jwt_issuer": "lakehold"},
+        "fab": {
+            "config_file": site.conf("airflow") / "webserver_config.py",
+            # `prepare` synchronises the permissions; the API server need not do it again at each start.
+            "update_fab_perms": False,
+        },
+        "scheduler": _scheduler(site),
+        "workers": _workers(site),
+        "dag_processor": _dag_processor(site),
+        "openlineage": _openlineage(site),
+        "secrets": {
+            "backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+            "backend_kwargs": json.dumps({"connections_file_path": str(site.conf("airflow") / "connections.json")}),
+        },
+    }
+
+
+def render(sections: Config) -> str:
+    """Write sections as ``airflow.cfg``; ``%`` is doubled because Airflow interpolates values."""
+    blocks = []
+    for section, values in sections.items():
+        lines = [f"{key} = {str(value).replace('%', '%%')}" for key, value in values.items()]
+        blocks.append("\n".join([f"[{section}]", *lines]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _core(site: Site) -> dict[str, object]:
+    airflow = site.settings.airflow
+    return {
+        "dags_folder": site.checkout / airflow.dags,
+        "plugins_folder": site.data("airflow") / "plugins",
+        "executor": "LocalExecutor",
+        "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        "parallelism": airflow.parallelism,
+        "max_active_tasks_per_dag": max(16, airflow.parallelism),
+        "load_examples": False,
+        "dags_are_paused_at_creation": False,
+        "fernet_key": fernet_key(site.secrets["airflow.fernet"]),
+        "execution_api_server_url": f"{url(site)}/execution/",
+        # The default asks DNS for a full name, which can take seconds on a machine without a network.
+        "hostname_callable": "socket.gethostname",
+    }
+
+
+def _database(site: Site) -> dict[str, object]:
+    password = quote(site.secrets["postgres.airflow"], safe="")
+    where = f"airflow:{password}@{site.host}:{site.ports['postgres']}/airflow"
+    return {
+        "sql_alchemy_conn": f"postgresql+psycopg2://{where}",
+        "sql_alchemy_conn_async": f"postgresql+asyncpg://{where}",
+        # `prepare` has migrated the database before any process starts.
+        "check_migrations": False,
+    }
+
+
+def _logging(site: Site) -> dict[str, object]:
+    logs = site.data("airflow") / "logs"
+    return {
+        "base_log_folder": logs,
+        "dag_processor_child_process_log_directory": logs / "dag_processor",
+        "colored_console_log": False,
+    }
+
+
+def _api(site: Site) -> dict[str, object]:
+    return {
+        "instance_name": "Lakehold",
+        "base_url": url(site),
+        "host": site.host,
+        "port": site.ports["airflow"],
+        "workers": 1,
+        "secret_key": site.secrets["airflow.api-secret"],
+        "expose_config": False,
+        "expose_stacktrace": False,
+    }
+
+
+def _scheduler(site: Site) -> dict[str, object]:
+    values: dict[str, object] = {
+        # "@daily" means the day that has just ended, as in Airflow 2: our jobs work on a data interval.
+        "create_cron_data_intervals": True,
+        "catchup_by_default": False,
+        # A killed scheduler's tasks die with it (`pipelines.forks`); the next one takes them up again after this time.
+        "orphaned_tasks_check_interval": 15,
+        "scheduler_health_check_threshold": 20,
+        "task_instance_heartbeat_timeout": 60,
+        "task_instance_heartbeat_timeout_detection_interval": 10,
+    }
+    if site.settings.airflow.tuned:
+        # A chain of tasks waits this long between any two of them (stock: 1 s).
+        values["scheduler_idle_sleep_time"] = 0.1
+    return values
+
+
+def _workers(site: Site) -> dict[str, object]:
+    # A task's supervisor waits up to one interval (stock: 5 s) for a child that has already ended.
+    return {"min_heartbeat_interval": 1} if site.settings.airflow.tuned else {}
+
+
+def _dag_processor(site: Site) -> dict[str, object]:
+    bundle = {
+        "name": "checkout",
+        "classpath": "lakehold.pipelines.bundle.CheckoutBundle",
+        "kwargs": {"folder": str(site.checkout / site.settings.airflow.dags)},
+    }
+    return {
+        "dag_bundle_storage_path": site.data("airflow") / "bundles",
+        "dag_bundle_config_list": json.dumps([bundle]),
+        "refresh_interval": 5,
+        "parsing_processes": 1,
+    }
+
+
+def _openlineage(site: Site) -> dict[str, object]:
+    transport = {
+        "type": "http",
+        "url": f"http://{site.host}:{site.ports['lineage']}",
+        "endpoint": "api/v1/lineage",
+        "timeout": 1,
+        "auth": {"type": "api_key", "apiKey": site.secrets["lineage.token"]},
+        # With the default retries a sink that is down holds a task's slot for 18 s.
+        "retry": {"total": 0},
+    }
+    return {
+        "namespace": "lakehold",
+        "transport": json.dumps(transport),
+        # A forked child that hangs in its sink can leave the task running for ever.
+        "execute_in_thread": True,
+        "execution_timeout": 3,
+    }

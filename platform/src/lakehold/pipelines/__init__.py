@@ -1,0 +1,1 @@
+"""Airflow operators, the DAG bundle and the REST client of Lakehold."""
