@@ -16,11 +16,10 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 from bronze_reference import ensure_reference
+from lakehold.config import platform
 from landed import EXIT_BAD_INPUT, LandedFile, Landing, Refused, parse, stamped
 from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType, TimestampType
-
-from lakehold.config import platform
 
 TABLE = "lakehouse.bronze.flights"
 
@@ -107,8 +106,9 @@ def read_days(landing: Landing, wanted: list[date]) -> tuple[list[pa.Table], lis
 def write(spark: SparkSession, tables: list[pa.Table]) -> None:
     """Replace the days of ``tables`` in one commit."""
     spark.sql(CREATE)
-    rows = spark.createDataFrame(pa.concat_tables(tables))
-    rows.writeTo(TABLE).overwritePartitions()
+    rows = spark.createDataFrame(pa.concat_tables(tables).combine_chunks())
+    # Without fanout each task writes one day after the other: an open file takes a megabyte, a year has 365.
+    rows.writeTo(TABLE).option("fanout-enabled", "false").overwritePartitions()
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Loads the reference files (airlines, airports, planes, weather) into their bronze tables, each only when it changed."""
+"""Loads the reference files (airlines, airports, planes, weather) into bronze, each only when it changed."""
 
 from __future__ import annotations
 

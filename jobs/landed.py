@@ -1,7 +1,7 @@
 """Reads landed CSV files strictly: a file either has every row as promised, or it is refused with its reasons.
 
-Refused files are copied to the quarantine bucket beside a JSON of what is wrong with them. The key there ends in the file's
-own checksum, so looking at the same bad file again changes nothing.
+Refused files are copied to the quarantine bucket beside a JSON of what is wrong with them. The key there ends in the
+file's own checksum, so looking at the same bad file again changes nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXIT_BAD_INPUT = 8
 
 @dataclass(frozen=True, kw_only=True)
 class LandedFile:
-    """One object of the landing bucket; ``promised_rows`` is what its sender says it holds, where the sender says so."""
+    """One object of the landing bucket; ``promised_rows`` is how many rows its sender says it has, if it does."""
 
     key: str
     body: bytes
@@ -56,6 +56,7 @@ class Refused:
     reasons: tuple[str, ...]
 
     def __str__(self) -> str:
+        """Give the file and its first reason."""
         more = f" (and {len(self.reasons) - 1} more)" if len(self.reasons) > 1 else ""
         return f"{self.key}: {self.reasons[0]}{more}"
 
