@@ -1,0 +1,187 @@
+"""Bring what is missing into the store: several at a time, each under its own lock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakehold.errors import ArtifactError, LakeholdError
+from lakehold.release import envs, golang, manifest, origins
+from lakehold.release.download import Wanted, download, sync_folder, wrong_sum
+from lakehold.release.locking import locked
+from lakehold.release.pins import GoPin, MavenPin, Pin, PypiPin
+from lakehold.release.progress import Progress, Silent, megabytes
+from lakehold.release.unpack import unpack
+
+if TYPE_CHECKING:
+    from lakehold.release.store import Store
+
+_PARALLEL = 4
+_WAITING = "waiting for another process"
+_DRAFT = ".draft-"
+
+
+class _StoppedError(LakeholdError):
+    """Another fetch failed, or the user asked to stop; what is here stays for the next time."""
+
+
+def fetch(store: Store, pins: list[str], environments: list[str], progress: Progress | None = None) -> None:
+    """Fetch pins and build environments; the first failure stops the others and is raised."""
+    job = _Fetch(store, progress or Silent())
+    job.check_space(pins, environments)
+    job.run(pins, environments)
+
+
+class _Fetch:
+    def __init__(self, store: Store, progress: Progress) -> None:
+        self._store = store
+        self._layout = store.layout
+        self._progress = progress
+        self._mirrors = origins.Mirrors.read()
+        self._stop = threading.Event()
+
+    def check_space(self, pins: list[str], environments: list[str]) -> None:
+        """Refuse before anything is written when the disk is too full."""
+        root = self._layout.root
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ArtifactError(
+                f"The store {root} cannot be made.", why=str(error), remedy="set LAKEHOLD_STORE to a folder you may write to"
+            ) from error
+        known = self._store.pins
+        needed = sum(known.artifact(name).disk for name in pins) + sum(known.env(name).disk for name in environments)
+        free = shutil.disk_usage(root).free
+        if free < needed:
+            raise ArtifactError(
+                f"Not enough disk space for {', '.join([*pins, *environments])}.",
+                why=f"needed are {megabytes(needed)}, free are {megabytes(free)} in {root}",
+                remedy="free some space, or set LAKEHOLD_STORE to a folder on another disk",
+            )
+
+    def run(self, pins: list[str], environments: list[str]) -> None:
+        """All of it, in parallel: what takes longest first."""
+        artifacts = [self._store.pins.artifact(name) for name in pins]
+        artifacts.sort(key=lambda pin: (pin.kind != "go", -pin.size))
+        jobs = [partial(self._artifact, pin) for pin in artifacts]
+        self._all([partial(self._environments, environments), *jobs])
+
+    def _all(self, jobs: Sequence[Callable[[], None]]) -> None:
+        with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="fetch") as pool:
+            futures = [pool.submit(job) for job in jobs]
+            try:
+                done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+                if waiting or any(future.exception() for future in done):
+                    self._stop.set()
+            except BaseException:
+                self._stop.set()
+                raise
+            finally:
+                if self._stop.is_set():
+                    pool.shutdown(wait=False, cancel_futures=True)
+        failures = [error for future in futures if not future.cancelled() and (error := future.exception())]
+        for error in sorted(failures, key=lambda error: isinstance(error, _StoppedError)):
+            raise error
+
+    def _environments(self, names: list[str]) -> None:
+        for name in names:
+            self._check()
+            lock = self._store.env_lock(name)
+            with locked(self._layout.lock(name), lambda name=name: self._progress.step(name, _WAITING)) as lock_fd:
+                folder = self._store.env_folder(name)
+                if envs.python_of(folder) is None:
+                    self._progress.step(name, "installing")
+                    folder.parent.mkdir(parents=True, exist_ok=True)
+                    envs.build(folder, name, lock, lock_fd)
+                    self._progress.done(name, f"Python environment built in {folder}")
+
+    def _artifact(self, pin: Pin) -> None:
+        self._check()
+        with locked(self._layout.lock(pin.name), lambda: self._progress.step(pin.name, _WAITING)) as lock_fd:
+            folder = self._layout.artifact(pin)
+            if folder.is_dir():
+                return
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._sweep(pin)
+            if isinstance(pin, GoPin):
+                self._build(pin, lock_fd)
+            else:
+                self._download(pin)
+            self._unpack(pin)
+            self._progress.done(pin.name, f"{pin.version} is in the store")
+
+    def _download(self, pin: MavenPin | PypiPin) -> None:
+        target = self._layout.download(pin)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and manifest.sha256(target) == pin.sha256:
+            return
+        target.unlink(missing_ok=True)
+        self._progress.step(pin.name, "downloading", pin.size)
+        address, get = origins.locate(pin, self._mirrors)
+        download(_wanted(pin), address, get, target, self._moved(pin.name))
+
+    def _build(self, pin: GoPin, lock_fd: int) -> None:
+        toolchain = self._store.pins.artifact("go")
+        self._artifact(toolchain)
+        target = self._layout.download(pin)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{pin.name}--", dir=self._layout.root / "artifacts"))
+        self._progress.step(pin.name, "building")
+        try:
+            program = golang.build(pin, self._layout.artifact(toolchain), work / "build", lock_fd)
+            found = manifest.sha256(program)
+            if found != pin.sha256:
+                raise wrong_sum(_wanted(pin), found)
+            program.replace(target)
+        finally:
+            golang.remove(work)
+
+    def _unpack(self, pin: Pin) -> None:
+        source, folder = self._layout.download(pin), self._layout.artifact(pin)
+        draft = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{pin.name}--", dir=folder.parent))
+        try:
+            self._progress.step(pin.name, "unpacking")
+            unpack(source, pin.filename, pin.unpack, draft, self._moved(pin.name))
+            self._progress.step(pin.name, "verifying")
+            lines = manifest.describe(draft, self._moved(pin.name))
+            if manifest.total(lines) != pin.tree:
+                raise ArtifactError(
+                    f"{pin.name}: what {pin.filename} unpacked to is not what is pinned; it was not used.",
+                    why=f"the sum of its tree is {manifest.total(lines)}, platform/pins.toml says {pin.tree}",
+                    remedy="after a change of `unpack` or `version`: check the tree and pin its new sum",
+                )
+            os.sync()
+            self._layout.manifest(pin).write_text(lines, encoding="utf-8")
+            draft.rename(folder)
+            sync_folder(folder.parent)
+            source.unlink()
+        finally:
+            if draft.exists():
+                shutil.rmtree(draft)
+
+    def _sweep(self, pin: Pin) -> None:
+        """Remove what a killed fetch of this pin left; the lock says that none is under way."""
+        for leftover in (self._layout.root / "artifacts").glob(f"{_DRAFT}{pin.name}--*"):
+            golang.remove(leftover)
+
+    def _moved(self, name: str) -> Callable[[int], None]:
+        def moved(count: int) -> None:
+            self._check()
+            self._progress.moved(name, count)
+
+        return moved
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise _StoppedError("The fetch was stopped.", remedy="lakehold pins fetch")
+
+
+def _wanted(pin: Pin) -> Wanted:
+    return Wanted(name=pin.name, filename=pin.filename, sha256=pin.sha256, size=pin.size)

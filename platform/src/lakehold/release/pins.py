@@ -1,0 +1,221 @@
+"""``platform/pins.toml`` as data: every artifact with its version, origin, sums, licence, and why it is that one."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from lakehold.errors import ConfigError
+from lakehold.release.licences import OPEN_DATA, OSI_APPROVED, unapproved
+
+PLATFORM = Path(__file__).resolve().parents[3]
+"""The checkout's ``platform/`` folder."""
+PINS = PLATFORM / "pins.toml"
+LOCKS = PLATFORM / "locks"
+
+_Sum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+
+
+class Unpack(_Strict):
+    """How a download becomes the tree in the store. Paths are relative, with forward slashes.
+
+    The order: open the archive, take ``subtree``, drop what ``keep`` does not name, ``move``, ``write``, set modes.
+    """
+
+    format: Literal["file", "tar", "zip"] = "file"
+    member: str = ""
+    """An archive inside the archive (the PostgreSQL jar holds a tar)."""
+    subtree: str = ""
+    """The folder of the archive that becomes the root."""
+    keep: Mapping[str, tuple[str, ...]] = {}
+    """Folder → names that stay in it."""
+    move: Mapping[str, str] = {}
+    write: Mapping[str, str] = {}
+    """Executable file → its text."""
+    executable: tuple[str, ...] = ()
+    """Globs of programs, for archives (wheels) that lost the mode bits."""
+
+    @model_validator(mode="after")
+    def _relative(self) -> Unpack:
+        names = [self.member, self.subtree, *self.keep, *self.move, *self.move.values(), *self.write]
+        for name in names:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts:
+                raise ValueError(f"{name!r} leaves the artifact's folder")
+        return self
+
+
+class _Pin(_Strict):
+    name: _Name
+    group: Literal["runtime", "build", "data", "test"] = "runtime"
+    version: _Text
+    sha256: _Sum
+    """Of the download (of the program, for a Go module: such builds are reproducible)."""
+    size: int = Field(gt=0)
+    """Bytes of the download (of the program, for a Go module)."""
+    tree: _Sum
+    """Sum over the unpacked tree: see :mod:`lakehold.release.manifest`."""
+    disk: int = Field(gt=0)
+    """Bytes the fetch needs at its peak, download included."""
+    license: _Text
+    """SPDX identifier or expression."""
+    reason: _Text
+    machine: Literal["", "x86_64"] = ""
+    """The machine the artifact's programs run on; empty when any."""
+    unpack: Unpack = Unpack()
+
+    @model_validator(mode="after")
+    def _open_source(self) -> _Pin:
+        accepted = OSI_APPROVED | OPEN_DATA if self.group == "data" else OSI_APPROVED
+        wrong = [] if self.group == "test" else unapproved(self.license, accepted)
+        if wrong:
+            raise ValueError(
+                f"license {' '.join(wrong)!r} is not OSI-approved, so it cannot be in group {self.group!r}"
+            )
+        return self
+
+
+class MavenPin(_Pin):
+    """An artifact of a Maven repository."""
+
+    kind: Literal["maven"]
+    coordinates: str = Field(pattern=r"^[\w.-]+:[\w.-]+$")
+    """``group:artifact``."""
+    packaging: _Text = "jar"
+    classifier: str = ""
+
+    @property
+    def filename(self) -> str:
+        """Name of the download."""
+        classifier = f"-{self.classifier}" if self.classifier else ""
+        return f"{self.coordinates.split(':')[1]}-{self.version}{classifier}.{self.packaging}"
+
+
+class PypiPin(_Pin):
+    """One file of a Python package."""
+
+    kind: Literal["pypi"]
+    project: _Text
+    filename: str = Field(pattern=r"^[\w.+-]+$")
+
+
+class GoPin(_Pin):
+    """A program built from a Go module, with the toolchain that is pinned as ``go``."""
+
+    kind: Literal["go"]
+    package: _Text
+    """The import path of the program, below its module."""
+    module: _Text
+
+    @property
+    def filename(self) -> str:
+        """Name of the program."""
+        return PurePosixPath(self.package).name
+
+
+Pin = MavenPin | PypiPin | GoPin
+_ADAPTER: TypeAdapter[Pin] = TypeAdapter(Annotated[Pin, Field(discriminator="kind")])
+
+
+class EnvPin(_Strict):
+    """A Python environment, built by uv from ``locks/<name>.txt``."""
+
+    name: _Name
+    disk: int = Field(gt=0)
+    """Bytes it needs, uv's cache included."""
+    reason: _Text
+
+
+class Pins(_Strict):
+    """The whole of ``pins.toml``."""
+
+    artifacts: Mapping[str, Pin]
+    envs: Mapping[str, EnvPin]
+
+    def group(self, *groups: str) -> list[str]:
+        """Names of the pins in the given groups, in the file's order."""
+        return [name for name, pin in self.artifacts.items() if pin.group in groups]
+
+    def artifact(self, name: str) -> Pin:
+        """The pin called ``name``; :class:`ConfigError` with the nearest name when there is none."""
+        if name not in self.artifacts:
+            raise ConfigError(f"There is no pin called {name!r}.", remedy=_suggest(name, self.artifacts))
+        return self.artifacts[name]
+
+    def env(self, name: str) -> EnvPin:
+        """The environment called ``name``; :class:`ConfigError` with the nearest name when there is none."""
+        if name not in self.envs:
+            raise ConfigError(f"There is no Python environment called {name!r}.", remedy=_suggest(name, self.envs))
+        return self.envs[name]
+
+
+def load_pins(path: Path = PINS) -> Pins:
+    """Read the pins' file; :class:`ConfigError` names the key that is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot read {path}.", why=str(error), remedy="git checkout -- platform/pins.toml"
+        ) from error
+    return parse_pins(text, str(path))
+
+
+def parse_pins(text: str, source: str = "pins.toml") -> Pins:
+    """Parse the text of a pins' file; ``source`` is what errors call it."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source} is not TOML.", why=str(error)) from error
+    unknown = sorted(raw.keys() - {"artifacts", "envs"})
+    if unknown:
+        raise ConfigError(f"{source}: {unknown[0]}: unknown table.", remedy=_suggest(unknown[0], ["artifacts", "envs"]))
+    artifacts = {name: _pin(name, value, source) for name, value in _table(raw, "artifacts", source).items()}
+    envs = {name: _env(name, value, source) for name, value in _table(raw, "envs", source).items()}
+    pins = Pins(artifacts=artifacts, envs=envs)
+    if any(isinstance(pin, GoPin) for pin in artifacts.values()) and "go" not in artifacts:
+        raise ConfigError(f"{source}: a Go program is pinned, but no artifact called 'go' to build it with.")
+    return pins
+
+
+def _table(raw: Mapping[str, Any], key: str, source: str) -> Mapping[str, Any]:
+    value = raw.get(key, {})
+    if not isinstance(value, dict) or not all(isinstance(entry, dict) for entry in value.values()):
+        raise ConfigError(f"{source}: {key}: expected tables, [{key}.<name>].")
+    return value
+
+
+def _pin(name: str, value: Mapping[str, Any], source: str) -> Pin:
+    try:
+        return _ADAPTER.validate_python({**value, "name": name})
+    except ValidationError as error:
+        raise _config_error(error, f"{source}: artifacts.{name}", drop=1) from error
+
+
+def _env(name: str, value: Mapping[str, Any], source: str) -> EnvPin:
+    try:
+        return EnvPin.model_validate({**value, "name": name})
+    except ValidationError as error:
+        raise _config_error(error, f"{source}: envs.{name}", drop=0) from error
+
+
+def _config_error(error: ValidationError, where: str, *, drop: int) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    location = first["loc"]
+    path = ".".join([where, *(str(part) for part in location[drop if len(location) > drop else 0 :])])
+    return ConfigError(f"{path}: {first['msg']}.", why=f"it is {first.get('input')!r}" if len(location) > drop else "")
+
+
+def _suggest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f'did you mean "{near[0]}"?' if near else f"known are: {', '.join(sorted(known))}"

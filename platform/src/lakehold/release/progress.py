@@ -1,0 +1,133 @@
+"""Progress of a fetch: bars on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+
+class Progress(Protocol):
+    """What the store tells while it works; called from several threads."""
+
+    def step(self, name: str, what: str, total: int = 0) -> None:
+        """``name`` begins a step of ``total`` bytes (0: unknown)."""
+
+    def moved(self, name: str, count: int) -> None:
+        """``count`` more bytes of the step are done."""
+
+    def done(self, name: str, words: str) -> None:
+        """``name`` is finished."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def step(self, name: str, what: str, total: int = 0) -> None:
+        """Ignore."""
+
+    def moved(self, name: str, count: int) -> None:
+        """Ignore."""
+
+    def done(self, name: str, words: str) -> None:
+        """Ignore."""
+
+
+class Lines:
+    """Lines for logs: each step once, and every few seconds how far a long one is."""
+
+    def __init__(
+        self, say: Callable[[str], None], *, every: float = 5.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._say = say
+        self._every = every
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._steps: dict[str, tuple[str, int, int, float]] = {}
+
+    def step(self, name: str, what: str, total: int = 0) -> None:
+        """Say what begins."""
+        size = f" ({megabytes(total)})" if total else ""
+        with self._lock:
+            self._steps[name] = (what, total, 0, self._clock())
+            self._say(f"{name}: {what}{size}")
+
+    def moved(self, name: str, count: int) -> None:
+        """Say how far it is, when the last word was long enough ago."""
+        with self._lock:
+            what, total, done, told = self._steps[name]
+            done += count
+            if self._clock() - told >= self._every and total:
+                told = self._clock()
+                self._say(f"{name}: {what} {min(100, 100 * done // total)} % of {megabytes(total)}")
+            self._steps[name] = (what, total, done, told)
+
+    def done(self, name: str, words: str) -> None:
+        """Say that it is finished."""
+        with self._lock:
+            self._say(f"{name}: {words}")
+
+
+class _Bars:
+    """One bar a name."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+
+    def step(self, name: str, what: str, total: int = 0) -> None:
+        with self._lock:
+            if name not in self._tasks:
+                self._tasks[name] = self._bars.add_task("", name=name, what=what)
+            self._bars.reset(self._tasks[name], total=total or None, what=what)
+
+    def moved(self, name: str, count: int) -> None:
+        self._bars.update(self._tasks[name], advance=count)
+
+    def done(self, name: str, words: str) -> None:
+        with self._lock:
+            task = self._tasks.pop(name, None)
+            if task is not None:
+                self._bars.remove_task(task)
+            self._bars.console.print(f"[green]✓[/] {name}: {words}", highlight=False)
+
+
+class Shown(AbstractContextManager[Progress]):
+    """Progress on the standard error: bars if it is a terminal, lines if it is not."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._bars: Bars | None = None
+
+    def __enter__(self) -> Progress:
+        if not self._console.is_terminal:
+            return Lines(lambda line: self._console.print(line, highlight=False, markup=False, soft_wrap=True))
+        columns = (
+            TextColumn("{task.fields[name]:<22}"),
+            TextColumn("{task.fields[what]:<12}"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeElapsedColumn(),
+        )
+        self._bars = Bars(*columns, console=self._console, transient=True)
+        self._bars.start()
+        return _Bars(self._bars)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+
+def megabytes(count: int) -> str:
+    """A size for people."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,174 @@
+"""The store: every pinned artifact and Python environment of this machine, once, shared between checkouts.
+
+    <root>/downloads/<sum>-<file>[.part]     only while a fetch is under way
+    <root>/artifacts/<key>-<pin>/            the unpacked tree; <key>-<pin>.manifest beside it says what is in it
+    <root>/envs/<name>-<lock>-py3.x/         a Python environment
+    <root>/locks/                            one lock file a name
+
+A tree appears by one rename, after its sum was compared with the pin and its bytes were written out: what has a name is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehold.errors import ArtifactError
+from lakehold.release import envs, manifest
+from lakehold.release.pins import LOCKS, Pin, Pins, load_pins
+from lakehold.release.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where things are below the store's root."""
+
+    root: Path
+
+    def artifact(self, pin: Pin) -> Path:
+        """The folder of an unpacked artifact; another content or another way of unpacking gives another folder."""
+        recipe = json.dumps([pin.sha256, pin.tree, pin.unpack.model_dump(mode="json")], sort_keys=True)
+        key = hashlib.sha256(recipe.encode()).hexdigest()[:16]
+        return self.root / "artifacts" / f"{key}-{pin.name}"
+
+    def manifest(self, pin: Pin) -> Path:
+        """The list of what is in an unpacked artifact."""
+        folder = self.artifact(pin)
+        return folder.with_name(f"{folder.name}.manifest")
+
+    def download(self, pin: Pin) -> Path:
+        """Where an artifact's download waits for being unpacked."""
+        return self.root / "downloads" / f"{pin.sha256[:16]}-{pin.filename}"
+
+    def env(self, name: str, lock: bytes) -> Path:
+        """The folder of a Python environment."""
+        return self.root / "envs" / envs.folder_name(name, lock)
+
+    def lock(self, name: str) -> Path:
+        """The lock file of an artifact or environment."""
+        return self.root / "locks" / f"{name}.lock"
+
+
+class Store:
+    """Access to the store by name. Nothing but :meth:`ensure` and :meth:`remove` changes it."""
+
+    def __init__(self, root: Path, pins: Pins, locks: Path = LOCKS) -> None:
+        self.layout = Layout(root=root)
+        self.pins = pins
+        self.locks = locks
+
+    @classmethod
+    def default(cls, environ: Mapping[str, str] = os.environ) -> Store:
+        """The store of this user with the checkout's pins."""
+        return cls(default_root(environ), load_pins())
+
+    def artifact(self, name: str) -> Path:
+        """The unpacked folder of a pin (the file itself, if it is a single one); :class:`ArtifactError` when missing."""
+        pin = self.pins.artifact(name)
+        folder = self.layout.artifact(pin)
+        if not folder.is_dir():
+            raise ArtifactError(
+                f"{name} {pin.version} is not in the store ({self.layout.root}).", remedy=f"lakehold pins fetch {name}"
+            )
+        return folder / pin.filename if is_single(pin) else folder
+
+    def python(self, env: str) -> Path:
+        """The interpreter of a Python environment; :class:`ArtifactError` when it is not built."""
+        found = envs.python_of(self.env_folder(env))
+        if found is None:
+            raise ArtifactError(
+                f"The Python environment {env!r} is not in the store ({self.layout.root}).",
+                remedy=f"lakehold pins fetch {env}",
+            )
+        return found
+
+    def env_lock(self, env: str) -> Path:
+        """The lock an environment is built from."""
+        return self.locks / f"{self.pins.env(env).name}.txt"
+
+    def env_folder(self, env: str) -> Path:
+        """Where an environment is, or will be."""
+        lock = self.env_lock(env)
+        if not lock.is_file():
+            raise ArtifactError(f"{lock} is missing.", remedy=f"git checkout -- platform/locks/{lock.name}")
+        return self.layout.env(env, lock.read_bytes())
+
+    def missing(self, pins: Iterable[str], environments: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Those of the given pins and environments that are not there, with the toolchain a missing program needs."""
+        lacking = [name for name in pins if not self.layout.artifact(self.pins.artifact(name)).is_dir()]
+        if any(self.pins.artifact(name).kind == "go" for name in lacking) and "go" not in lacking:
+            toolchain = self.pins.artifact("go")
+            if not self.layout.artifact(toolchain).is_dir():
+                lacking.insert(0, "go")
+        return lacking, [env for env in environments if envs.python_of(self.env_folder(env)) is None]
+
+    def ensure(self, pins: Iterable[str], environments: Iterable[str], progress: Progress | None = None) -> None:
+        """Fetch what is missing of the given pins and environments, in parallel; :class:`ArtifactError` on any failure."""
+        from lakehold.release.fetch import fetch  # noqa: PLC0415 - registry clients are slow to import, and rarely needed
+
+        lacking, unbuilt = self.missing(pins, environments)
+        if lacking or unbuilt:
+            fetch(self, lacking, unbuilt, progress)
+
+    def verify(self, name: str) -> list[str]:
+        """Sentences on everything in an artifact that is not as pinned; empty when all is well."""
+        pin = self.pins.artifact(name)
+        folder = self.artifact(name) if not is_single(pin) else self.artifact(name).parent
+        found = manifest.describe(folder)
+        if manifest.total(found) == pin.tree:
+            return []
+        record = self.layout.manifest(pin)
+        if not record.is_file() or manifest.total(record.read_text(encoding="utf-8")) != pin.tree:
+            return [f"its files add up to {manifest.total(found)}, pinned is {pin.tree}, and its manifest is not the pinned one"]
+        return manifest.differences(record.read_text(encoding="utf-8"), found)
+
+    def verify_env(self, env: str) -> list[str]:
+        """Sentences on every file of an environment that is not as it was installed."""
+        return envs.verify(self.python(env).parent.parent)
+
+    def remove(self, name: str) -> None:
+        """Take a pin or an environment out of the store, with what is left of its download."""
+        if name in self.pins.envs:
+            _discard(self.env_folder(name), self.layout.root)
+            return
+        pin = self.pins.artifact(name)
+        _discard(self.layout.artifact(pin), self.layout.root)
+        self.layout.manifest(pin).unlink(missing_ok=True)
+        download = self.layout.download(pin)
+        for path in (download, download.with_name(f"{download.name}.part")):
+            path.unlink(missing_ok=True)
+
+
+def is_single(pin: Pin) -> bool:
+    """Whether the artifact is one file (a jar, a program) and no folder."""
+    return pin.unpack.format == "file"
+
+
+def default_root(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
+    """``$LAKEHOLD_STORE``, or the user's cache folder.
+
+    For root it is ``/var/cache/lakehold``: PostgreSQL refuses to run as root, and the account it then runs as cannot read
+    below root's home.
+    """
+    named = environ.get("LAKEHOLD_STORE")
+    if named:
+        return Path(named).expanduser().absolute()
+    if (os.getuid() if uid is None else uid) == 0:
+        return Path("/var/cache/lakehold")
+    cache = environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path("~/.cache").expanduser()) / "lakehold"
+
+
+def _discard(folder: Path, root: Path) -> None:
+    """Remove a folder that others may look at: it loses its name first."""
+    if not folder.exists():
+        return
+    grave = Path(tempfile.mkdtemp(prefix=".gone-", dir=root))
+    folder.rename(grave / folder.name)
+    shutil.rmtree(grave)
