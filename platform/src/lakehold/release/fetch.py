@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lakehold.release.store import Store
 
 _PARALLEL = 4
-_WAITING = "waiting for another process"
+_WAITING = "waiting"
 _DRAFT = ".draft-"
 
 
@@ -110,28 +110,31 @@ class _Fetch:
                 return
             folder.parent.mkdir(parents=True, exist_ok=True)
             self._sweep(pin)
-            if isinstance(pin, GoPin):
-                self._build(pin, lock_fd)
-            else:
-                self._download(pin)
+            if not self._downloaded(pin):
+                if isinstance(pin, GoPin):
+                    self._build(pin, lock_fd)
+                else:
+                    self._download(pin)
             self._unpack(pin)
             self._progress.done(pin.name, f"{pin.version} is in the store")
 
-    def _download(self, pin: MavenPin | PypiPin) -> None:
+    def _downloaded(self, pin: Pin) -> bool:
+        """Whether an interrupted fetch left the whole download."""
         target = self._layout.download(pin)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and manifest.sha256(target) == pin.sha256:
-            return
+            return True
         target.unlink(missing_ok=True)
+        return False
+
+    def _download(self, pin: MavenPin | PypiPin) -> None:
         self._progress.step(pin.name, "downloading", pin.size)
         address, get = origins.locate(pin, self._mirrors)
-        download(_wanted(pin), address, get, target, self._moved(pin.name))
+        download(_wanted(pin), address, get, self._layout.download(pin), self._moved(pin.name))
 
     def _build(self, pin: GoPin, lock_fd: int) -> None:
         toolchain = self._store.pins.artifact("go")
         self._artifact(toolchain)
-        target = self._layout.download(pin)
-        target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{pin.name}--", dir=self._layout.root / "artifacts"))
         self._progress.step(pin.name, "building")
         try:
@@ -139,7 +142,7 @@ class _Fetch:
             found = manifest.sha256(program)
             if found != pin.sha256:
                 raise wrong_sum(_wanted(pin), found)
-            program.replace(target)
+            program.replace(self._layout.download(pin))
         finally:
             golang.remove(work)
 
