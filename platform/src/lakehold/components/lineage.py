@@ -1,0 +1,44 @@
+"""The lineage service: takes OpenLineage events from every engine, durably, and answers questions about them."""
+
+from __future__ import annotations
+
+from lakehold.components.model import Component, Http, Process, Site, Task
+from lakehold.lineage import options
+
+
+def _environment(site: Site) -> dict[str, str]:
+    return {
+        options.DATABASE: f"host={site.host} port={site.ports['postgres']} dbname=lineage user=lineage",
+        options.HOST: site.host,
+        options.PORT: str(site.ports["lineage"]),
+        options.TOKEN: site.secrets["lineage.token"],
+        "PGPASSWORD": site.secrets["postgres.lineage"],
+        "PATH": "/usr/bin:/bin",
+        "TZ": "UTC",
+    }
+
+
+def _module(site: Site, name: str) -> list[str]:
+    return [str(site.pythons["lakehold"]), "-m", f"lakehold.lineage.{name}"]
+
+
+LINEAGE = Component(
+    name="lineage",
+    summary="receives OpenLineage events and keeps the graph of runs, jobs and datasets",
+    pythons=("lakehold",),
+    ports={"": 18090},
+    needs=("postgres",),
+    secrets=("lineage.token", "postgres.lineage"),
+    before=(Task(name="lineage-migrate", command=lambda site: _module(site, "migrate"), environment=_environment),),
+    processes=(
+        Process(
+            name="lineage",
+            command=lambda site: _module(site, "server"),
+            environment=_environment,
+            health=lambda site: Http(url=f"http://{site.host}:{site.ports['lineage']}/health"),
+            memory_mb=150,
+            start_seconds=30,
+        ),
+    ),
+)
+"""The lineage service, as one declaration."""

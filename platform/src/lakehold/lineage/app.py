@@ -1,0 +1,228 @@
+"""The service's HTTP interface: what it answers to emitters and to those who ask."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lakehold.lineage import ask, database
+from lakehold.lineage.derive import Deriver
+from lakehold.lineage.event import Event, MalformedError, Rejected, parse, parse_batch
+from lakehold.lineage.journal import Journal, Receipt, UnavailableError
+from lakehold.lineage.options import Options
+
+
+class _AnswerError(Exception):
+    """A request ends with this status and reason."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Service:
+    """The handlers and what they share."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._authorization = b"Bearer " + options.token.encode("utf-8")
+        self._deriver = Deriver(options.database)
+        self._journal = Journal(options.database, backlog_bytes=options.backlog_bytes, committed=self._deriver.wake)
+        self._readers = AsyncConnectionPool(
+            options.database,
+            kwargs=database.parameters("ask"),
+            min_size=1,
+            max_size=3,
+            timeout=options.answer_seconds,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        """Run the background work for as long as the server answers; on the way out, commit what waits."""
+        self._journal.start()
+        graph = asyncio.create_task(self._deriver.run(), name="graph")
+        await self._readers.open(wait=False)
+        try:
+            yield
+        finally:
+            await self._journal.stop()
+            graph.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await graph
+            await self._readers.close()
+
+    async def receive(self, request: Request) -> Response:
+        """Take one event: 201 once it is durable."""
+        self._authorize(request)
+        body = await self._body(request)
+        try:
+            event = parse(body)
+        except MalformedError as problem:
+            await self._append([], [Rejected(body=body, reason=str(problem))])
+            raise _AnswerError(400, str(problem)) from None
+        receipt = await self._append([event], [])
+        if receipt.refused:
+            raise _AnswerError(400, receipt.refused[0][1])
+        return Response(status_code=201)
+
+    async def receive_batch(self, request: Request) -> Response:
+        """Take an array of events: 201 once all are durable, 207 when some are malformed, 400 when all are."""
+        self._authorize(request)
+        body = await self._body(request)
+        try:
+            items = parse_batch(body)
+        except MalformedError as problem:
+            await self._append([], [Rejected(body=body, reason=str(problem))])
+            raise _AnswerError(400, str(problem)) from None
+        events = [item for item in items if isinstance(item, Event)]
+        receipt = await self._append(events, [item for item in items if isinstance(item, Rejected)])
+        reasons = _reasons(items, receipt)
+        status = 201 if not reasons else 207 if len(reasons) < len(items) else 400
+        answer = {"received": len(items), "accepted": len(items) - len(reasons), "rejected": reasons}
+        return JSONResponse(answer, status_code=status)
+
+    def listing(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        """Return the handler of one of the lists of :mod:`lakehold.lineage.ask`."""
+
+        async def answer(request: Request) -> Response:
+            self._authorize(request)
+            try:
+                statement, values = ask.statement(name, dict(request.query_params))
+            except ask.QuestionError as problem:
+                raise _AnswerError(400, str(problem)) from None
+            rows = await self._read(statement, values)
+            return JSONResponse({name: [{key: _plain(value) for key, value in row.items()} for row in rows]})
+
+        return answer
+
+    async def event(self, request: Request) -> Response:
+        """Answer one event as it was sent."""
+        self._authorize(request)
+        rows = await self._read(ask.EVENT, {"event_id": request.path_params["event_id"]})
+        if not rows:
+            raise _AnswerError(404, "there is no such event")
+        return Response(rows[0]["body"].encode("utf-8"), media_type="application/json")
+
+    async def health(self, _request: Request) -> Response:
+        """Answer 200 when events can be made durable; needs no token and tells nothing else."""
+        if self._journal.down:
+            return JSONResponse({"status": "unavailable", "reason": self._journal.down}, status_code=503)
+        try:
+            await self._read("SELECT position FROM stage", {})
+        except _AnswerError as problem:
+            return JSONResponse({"status": "unavailable", "reason": problem.reason}, status_code=503)
+        return JSONResponse({"status": "ok"})
+
+    def _authorize(self, request: Request) -> None:
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if not hmac.compare_digest(given, self._authorization):
+            raise _AnswerError(401, "the token is missing or wrong: send Authorization: Bearer <token>")
+
+    async def _append(self, events: list[Event], rejected: list[Rejected]) -> Receipt:
+        if not events and not rejected:
+            return Receipt()
+        try:
+            async with asyncio.timeout(self._options.answer_seconds):
+                return await self._journal.append(events, rejected)
+        except UnavailableError as problem:
+            raise _AnswerError(503, str(problem)) from None
+        except TimeoutError:
+            raise _AnswerError(503, "PostgreSQL did not commit in time; it is safe to send this again") from None
+
+    async def _read(self, statement: Any, values: dict[str, Any]) -> list[dict[str, Any]]:
+        try:
+            async with (
+                self._readers.connection() as connection,
+                connection.cursor(row_factory=dict_row) as cursor,
+            ):
+                await cursor.execute(statement, values)
+                return await cursor.fetchall()
+        except psycopg.DataError as problem:
+            raise _AnswerError(400, str(problem).splitlines()[0]) from None
+        except (*database.LOST, PoolTimeout, psycopg.errors.UndefinedTable) as problem:
+            raise _AnswerError(503, f"PostgreSQL cannot answer: {problem}") from None
+
+    async def _body(self, request: Request) -> bytes:
+        most = self._options.body_bytes
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"identity", "gzip"}:
+            raise _AnswerError(415, f"Content-Encoding {encoding!r} is not known; send gzip or plain JSON")
+        unzip = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+        parts, size = [], 0
+        try:
+            async for chunk in request.stream():
+                part = unzip.decompress(chunk, most - size + 1) if unzip else chunk
+                parts.append(part)
+                size += len(part)
+                if size > most:
+                    raise _AnswerError(413, f"the body is larger than {most} bytes")
+        except zlib.error as problem:
+            raise _AnswerError(400, f"the body is not gzip: {problem}") from None
+        if unzip and not unzip.eof:
+            raise _AnswerError(400, "the gzip body ends too early")
+        if unzip and unzip.unused_data:
+            raise _AnswerError(400, "there is more data after the gzip body")
+        return b"".join(parts)
+
+
+def _reasons(items: list[Event | Rejected], receipt: Receipt) -> list[dict[str, Any]]:
+    """Return index and reason of every element that was not stored as an event."""
+    refused = {id(event): reason for event, reason in receipt.refused}
+    found = []
+    for index, item in enumerate(items):
+        reason = item.reason if isinstance(item, Rejected) else refused.get(id(item))
+        if reason is not None:
+            found.append({"index": index, "reason": reason})
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return str(value) if isinstance(value, UUID) else value
+
+
+async def _answer(_request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, _AnswerError)  # noqa: S101 - it is registered for this class only
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
+    if problem.status == 503:
+        headers = {"Retry-After": "1"}
+    return JSONResponse({"error": problem.reason}, status_code=problem.status, headers=headers)
+
+
+async def _gone(_request: Request, _problem: Exception) -> Response:
+    """Nobody is there to read the answer to a request that broke off."""
+    return Response(status_code=400)
+
+
+def create_app(options: Options) -> Starlette:
+    """Return the ASGI application of one service process."""
+    service = Service(options)
+    return Starlette(
+        routes=[
+            Route("/api/v1/lineage", service.receive, methods=["POST"]),
+            Route("/api/v1/lineage/batch", service.receive_batch, methods=["POST"]),
+            Route("/api/v1/events/{event_id:int}", service.event, methods=["GET"]),
+            *(Route(f"/api/v1/{name}", service.listing(name), methods=["GET"]) for name in ask.QUESTIONS),
+            Route("/health", service.health, methods=["GET"]),
+        ],
+        exception_handlers={_AnswerError: _answer, ClientDisconnect: _gone},
+        lifespan=service.lifespan,
+    )

@@ -1,0 +1,50 @@
+"""Ask the lineage service over HTTP, as the command line does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from lakehold.errors import DataError, LakeholdError, NotRunningError
+
+
+def ask(url: str, token: str, list_: str, filters: Mapping[str, str | int]) -> list[dict[str, Any]]:
+    """Return the rows of a list (``runs``, ``jobs``, ``datasets``, ``events``, ``rejected``), newest first.
+
+    ``url`` is the service's base address. :class:`NotRunningError` when nothing answers there or PostgreSQL does not,
+    :class:`DataError` when the service does not understand a filter.
+    """
+    try:
+        # The machine's proxy variables are not for a service on loopback.
+        with httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
+            answer = client.get(
+                f"/api/v1/{list_}",
+                params={key: value for key, value in filters.items() if value != ""},
+                headers={"Authorization": f"Bearer {token}"},
+            )
+    except httpx.TransportError as problem:
+        raise NotRunningError(
+            f"The lineage service does not answer at {url}.", why=str(problem), remedy="lakehold up"
+        ) from None
+    if answer.is_success:
+        rows: list[dict[str, Any]] = answer.json()[list_]
+        return rows
+    raise _error(answer)
+
+
+def _error(answer: httpx.Response) -> LakeholdError:
+    try:
+        reason = str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        reason = f"status {answer.status_code}"
+    if answer.status_code == 503:
+        return NotRunningError("The lineage service cannot answer.", why=reason, remedy="lakehold status; lakehold up")
+    if answer.status_code == 401:
+        return NotRunningError(
+            "The lineage service does not take this installation's token.",
+            why="something else answers on its port, or it runs with an older token",
+            remedy="lakehold down; lakehold up",
+        )
+    return DataError("The lineage service refused the question.", why=reason)

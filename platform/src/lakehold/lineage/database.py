@@ -1,0 +1,34 @@
+"""How the lineage service connects to PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+"""What says that PostgreSQL, or the connection to it, is not there (rather than that a statement is wrong)."""
+
+
+def parameters(application: str) -> dict[str, Any]:
+    """Return the connection settings of one user of the database.
+
+    A commit must be on disk when it is answered, whatever the server's default says; a statement that hangs is given up
+    so that nothing waits behind it for ever.
+    """
+    return {
+        "autocommit": True,
+        "connect_timeout": 2,
+        "application_name": f"lakehold-lineage-{application}",
+        "options": "-c search_path=public -c synchronous_commit=on -c statement_timeout=15s -c timezone=UTC",
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+    }
+
+
+async def connect(database: str, application: str) -> AsyncConnection[TupleRow]:
+    """Open a connection; :class:`psycopg.OperationalError` when there is no PostgreSQL."""
+    return await AsyncConnection.connect(database, **parameters(application))

@@ -1,0 +1,71 @@
+"""What the lineage service is told by its environment, read once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lakehold.errors import ConfigError
+
+DATABASE = "LAKEHOLD_LINEAGE_DATABASE"
+TOKEN = "LAKEHOLD_LINEAGE_TOKEN"  # noqa: S105 - the variable's name, not a token
+TOKEN_FILE = "LAKEHOLD_LINEAGE_TOKEN_FILE"  # noqa: S105 - the variable's name, not a token
+HOST = "LAKEHOLD_LINEAGE_HOST"
+PORT = "LAKEHOLD_LINEAGE_PORT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The service's settings. ``database`` is a libpq connection string; its password comes by ``PGPASSWORD``."""
+
+    database: str
+    host: str
+    port: int
+    token: str = field(repr=False)
+    body_bytes: int = 16 * 1024 * 1024
+    """Most bytes of one request, after decompression."""
+    backlog_bytes: int = 64 * 1024 * 1024
+    """Most bytes of events that wait for a commit; more is refused, so that memory stays bounded."""
+    answer_seconds: float = 0.9
+    """An emitter gives up after one second; it is answered before."""
+
+
+def database(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the connection string of the lineage database."""
+    return _required(environment, DATABASE)
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Options:
+    """Read the environment; :class:`ConfigError` names the variable that is missing or wrong."""
+    port = _required(environment, PORT)
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigError(f"{PORT} is no TCP port: {port!r}.", remedy=f"set {PORT} to a number from 1 to 65535")
+    return Options(
+        database=database(environment),
+        host=environment.get(HOST, "127.0.0.1"),
+        port=int(port),
+        token=_token(environment),
+    )
+
+
+def _token(environment: Mapping[str, str]) -> str:
+    file = environment.get(TOKEN_FILE)
+    if file:
+        try:
+            token = Path(file).read_text(encoding="utf-8").strip()
+        except OSError as problem:
+            raise ConfigError(f"{TOKEN_FILE} cannot be read.", why=str(problem)) from None
+    else:
+        token = _required(environment, TOKEN)
+    if len(token) < 16:
+        raise ConfigError("The lineage token is shorter than 16 characters.", remedy="generate one: lakehold up")
+    return token
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name)
+    if not value:
+        raise ConfigError(f"{name} is not set.", remedy="start the service by: lakehold up")
+    return value
