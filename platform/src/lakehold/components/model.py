@@ -17,9 +17,9 @@ from lakehold.config.settings import Settings
 class Site:
     """One installation as the plans see it: where everything is, and on which port.
 
-    ``artifacts`` maps a pin's name to its unpacked folder (or file); ``pythons`` maps an environment's name (``lakehold``,
-    ``airflow``, ``dbt``, ``engine``) to its interpreter; ``ports`` maps ``<component>`` or ``<component>.<port>`` to a TCP
-    port; ``secrets`` maps a secret's name to its value.
+    ``artifacts`` maps a pin's name to its unpacked folder (or file); ``pythons`` maps an environment's name
+    (``lakehold``, ``airflow``, ``dbt``, ``engine``) to its interpreter; ``ports`` maps ``<component>`` or
+    ``<component>.<port>`` to a TCP port; ``secrets`` maps a secret's name to its value.
     """
 
     settings: Settings
@@ -106,7 +106,6 @@ class Task:
     """Text given on standard input; the way a secret reaches a command that cannot read it from its environment."""
     timeout_seconds: int = 120
     unprivileged: bool = False
-
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,89 @@
+"""The object store: versitygw over a folder, with one user per engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lakehold.components.model import Component, Http, Process, Site, Task
+from lakehold.tables.catalog import REGION, s3_endpoint
+
+ROOT = "root"
+"""Access key of the store's administrator; only the bootstrap uses it."""
+USERS = ("trino", "spark", "engine", "airflow", "delivery")
+"""Access keys; ``objectstore_policy`` says what each may do."""
+
+
+def _program(site: Site) -> Path:
+    artifact = site.artifacts["versitygw"]
+    return artifact / "versitygw"
+
+
+def _server_command(site: Site) -> list[str]:
+    data = site.data("objectstore")
+    return [
+        str(_program(site)),
+        "--port",
+        f"{site.host}:{site.ports['objectstore']}",
+        "--region",
+        REGION,
+        "--iam-dir",
+        str(data / "iam"),
+        "--health",
+        "/health",
+        "--disable-acl",
+        "--quiet",
+        "posix",
+        "--dir-perms",
+        "0700",
+        "--file-perms",
+        "0600",
+        str(data / "buckets"),
+    ]
+
+
+def _environment(site: Site) -> dict[str, str]:
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(site.data("objectstore")),
+        "LANG": "C.UTF-8",
+        "ROOT_ACCESS_KEY_ID": ROOT,
+        "ROOT_SECRET_ACCESS_KEY": site.secrets["s3.root"],
+    }
+
+
+def _folders_command(site: Site) -> list[str]:
+    data = site.data("objectstore")
+    return ["/bin/mkdir", "-p", "-m", "0700", str(data / "iam"), str(data / "buckets")]
+
+
+def _bootstrap_command(site: Site) -> list[str]:
+    python = str(site.pythons["lakehold"])
+    warehouse = site.settings.catalog.warehouse
+    return [python, "-m", "lakehold.components.objectstore_users", s3_endpoint(site), warehouse]
+
+
+def _bootstrap_environment(site: Site) -> dict[str, str]:
+    return {**_environment(site), **{f"LAKEHOLD_S3_{user.upper()}": site.secrets[f"s3.{user}"] for user in USERS}}
+
+
+OBJECTSTORE = Component(
+    name="objectstore",
+    summary="S3 store (versitygw) with the buckets lakehouse, landing and quarantine",
+    artifacts=("versitygw",),
+    pythons=("lakehold",),
+    ports={"": 17070},
+    secrets=("s3.root", *(f"s3.{user}" for user in USERS)),
+    owns=("data/objectstore",),
+    before=(Task(name="objectstore-folders", command=_folders_command),),
+    processes=(
+        Process(
+            name="objectstore",
+            command=_server_command,
+            environment=_environment,
+            health=lambda site: Http(url=f"{s3_endpoint(site)}/health"),
+            memory_mb=150,
+        ),
+    ),
+    after=(Task(name="objectstore-users", command=_bootstrap_command, environment=_bootstrap_environment),),
+)
+"""The object store, as one declaration."""

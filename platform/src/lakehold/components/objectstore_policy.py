@@ -1,0 +1,82 @@
+"""Who may do what in which bucket: the grants as data, and the bucket policies made of them (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+LANDING = "landing"
+QUARANTINE = "quarantine"
+
+_READ_OBJECT = ("s3:GetObject", "s3:GetObjectAttributes", "s3:GetObjectTagging")
+_WRITE_OBJECT = (
+    "s3:PutObject",
+    "s3:PutObjectTagging",
+    "s3:DeleteObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+)
+_READ_BUCKET = ("s3:ListBucket", "s3:GetBucketLocation")
+_WRITE_BUCKET = ("s3:ListBucketMultipartUploads",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """``user`` may read, and write if ``write``, the objects of ``bucket`` whose key begins with ``prefix``."""
+
+    user: str
+    bucket: str
+    prefix: str = ""
+    write: bool = False
+
+
+def grants(warehouse: str) -> tuple[Grant, ...]:
+    """All rights of all users; ``warehouse`` is an ``s3://bucket/prefix/`` URI."""
+    bucket, prefix = split_uri(warehouse)
+    return (
+        Grant(user="trino", bucket=bucket, prefix=prefix, write=True),
+        Grant(user="spark", bucket=bucket, prefix=prefix, write=True),
+        Grant(user="engine", bucket=bucket, prefix=prefix, write=True),
+        Grant(user="delivery", bucket=LANDING, write=True),
+        Grant(user="spark", bucket=LANDING),
+        Grant(user="airflow", bucket=LANDING),
+        Grant(user="spark", bucket=QUARANTINE, write=True),
+        Grant(user="engine", bucket=QUARANTINE, write=True),
+        Grant(user="airflow", bucket=QUARANTINE, write=True),
+    )
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """``s3://bucket/some/prefix/`` → ``("bucket", "some/prefix/")``."""
+    parts = urlsplit(uri)
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def policies(rights: Iterable[Grant]) -> dict[str, dict[str, Any]]:
+    """Bucket → its policy document. What no statement allows is refused, to everyone but root."""
+    documents: dict[str, dict[str, Any]] = {}
+    for grant in rights:
+        document = documents.setdefault(grant.bucket, {"Version": "2012-10-17", "Statement": []})
+        document["Statement"] += _statements(grant)
+    return documents
+
+
+def _statements(grant: Grant) -> list[dict[str, Any]]:
+    arn = f"arn:aws:s3:::{grant.bucket}"
+    principal = {"AWS": [grant.user]}
+    return [
+        {
+            "Effect": "Allow",
+            "Principal": principal,
+            "Action": [*_READ_OBJECT, *(_WRITE_OBJECT if grant.write else ())],
+            "Resource": [f"{arn}/{grant.prefix}*"],
+        },
+        {
+            "Effect": "Allow",
+            "Principal": principal,
+            "Action": [*_READ_BUCKET, *(_WRITE_BUCKET if grant.write else ())],
+            "Resource": [arn],
+        },
+    ]

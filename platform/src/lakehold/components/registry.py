@@ -1,0 +1,21 @@
+"""All components of the platform, in the order they are shown and, as far as ``needs`` leaves it open, started."""
+
+from __future__ import annotations
+
+from lakehold.components.model import Component
+from lakehold.components.objectstore import OBJECTSTORE
+from lakehold.components.postgres import POSTGRES
+from lakehold.components.trino import TRINO
+from lakehold.errors import ConfigError
+
+COMPONENTS: tuple[Component, ...] = (POSTGRES, OBJECTSTORE, TRINO)
+"""Every component."""
+
+
+def component(name: str) -> Component:
+    """The component of this name; :class:`ConfigError` when there is none."""
+    for candidate in COMPONENTS:
+        if candidate.name == name:
+            return candidate
+    known = ", ".join(candidate.name for candidate in COMPONENTS)
+    raise ConfigError(f'There is no component "{name}".', why=f"the components are: {known}", remedy="lakehold status")

@@ -1,0 +1,46 @@
+"""The JDBC catalog's two tables in PostgreSQL, as SQL that may run any number of times.
+
+The columns are those Iceberg's ``JdbcCatalog`` (schema V1, which knows views) and pyiceberg's ``SqlCatalog`` agree on.
+No engine creates them itself: Trino never does, and the engines' database roles may not.
+"""
+
+from __future__ import annotations
+
+DATABASE = "catalog"
+"""The PostgreSQL database the catalog lives in."""
+
+ROLES = ("trino", "spark", "engine")
+"""Database roles of the engines that read and commit through the catalog."""
+
+TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS public.iceberg_tables (
+        catalog_name varchar(255) NOT NULL,
+        table_namespace varchar(255) NOT NULL,
+        table_name varchar(255) NOT NULL,
+        metadata_location varchar(1000),
+        previous_metadata_location varchar(1000),
+        iceberg_type varchar(5),
+        PRIMARY KEY (catalog_name, table_namespace, table_name)
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS public.iceberg_namespace_properties (
+        catalog_name varchar(255) NOT NULL,
+        namespace varchar(255) NOT NULL,
+        property_key varchar(255) NOT NULL,
+        property_value varchar(1000),
+        PRIMARY KEY (catalog_name, namespace, property_key)
+    )
+    """,
+)
+
+
+def statements() -> list[str]:
+    """All statements, in order: tables, then the engines' rights on their rows (none may alter or truncate a table)."""
+    roles, tables = ", ".join(ROLES), "public.iceberg_tables, public.iceberg_namespace_properties"
+    return [
+        *TABLES,
+        f"GRANT USAGE ON SCHEMA public TO {roles}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {roles}",
+    ]

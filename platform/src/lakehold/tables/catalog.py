@@ -1,0 +1,163 @@
+"""One Iceberg catalog, told to each engine: pure functions from an installation to Trino, Spark and pyiceberg settings.
+
+The catalog has the same name in every engine: in a JDBC catalog the name is part of each row's key, so an engine that
+used another name would see an empty catalog and no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from lakehold.config.settings import CatalogSettings, Settings
+from lakehold.errors import ConfigError
+from lakehold.tables import bootstrap
+
+REGION = "us-east-1"
+"""S3 region of the bundled store; AWS SDKs insist on one."""
+
+
+class Installation(Protocol):
+    """What of an installation the catalog depends on (a :class:`lakehold.components.model.Site` is one)."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in ``lakehold.toml``."""
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """TCP ports by component."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Secrets by name."""
+
+    @property
+    def host(self) -> str:
+        """The address everything listens on."""
+
+
+def s3_endpoint(site: Installation) -> str:
+    """Base URL of the object store."""
+    return f"http://{site.host}:{site.ports['objectstore']}"
+
+
+def trino_catalog_properties(site: Installation) -> dict[str, str]:
+    """Properties of Trino's Iceberg catalog (``etc/catalog/<name>.properties``); holds secrets."""
+    return {
+        "connector.name": "iceberg",
+        "iceberg.file-format": "PARQUET",
+        "iceberg.compression-codec": "ZSTD",
+        "iceberg.register-table-procedure.enabled": "true",
+        # Two tables that had the same name at different times must not share a folder.
+        "iceberg.unique-table-location": "true",
+        **_trino_catalog_type(site),
+        "fs.native-s3.enabled": "true",
+        "s3.endpoint": s3_endpoint(site),
+        "s3.region": REGION,
+        "s3.path-style-access": "true",
+        "s3.aws-access-key": "trino",
+        "s3.aws-secret-key": site.secrets["s3.trino"],
+    }
+
+
+def _trino_catalog_type(site: Installation) -> dict[str, str]:
+    catalog = site.settings.catalog
+    if catalog.type == "rest":
+        return {
+            "iceberg.catalog.type": "rest",
+            "iceberg.rest-catalog.uri": _rest_uri(catalog),
+            "iceberg.rest-catalog.warehouse": catalog.warehouse,
+        }
+    return {
+        "iceberg.catalog.type": "jdbc",
+        "iceberg.jdbc-catalog.driver-class": "org.postgresql.Driver",
+        "iceberg.jdbc-catalog.connection-url": _jdbc_url(site),
+        "iceberg.jdbc-catalog.connection-user": "trino",
+        "iceberg.jdbc-catalog.connection-password": site.secrets["postgres.trino"],
+        "iceberg.jdbc-catalog.catalog-name": catalog.name,
+        "iceberg.jdbc-catalog.default-warehouse-dir": catalog.warehouse,
+        "iceberg.jdbc-catalog.schema-version": "V1",
+        # Serialization failure and deadlock: the transaction did nothing, so it may be tried again.
+        "iceberg.jdbc-catalog.retryable-status-codes": "40001,40P01",
+    }
+
+
+def spark_catalog_conf(site: Installation) -> dict[str, str]:
+    """Spark properties of the catalog; they hold secrets: for a properties file, never for a command line."""
+    catalog = site.settings.catalog
+    prefix = f"spark.sql.catalog.{catalog.name}"
+    options = {
+        **_spark_catalog_type(site),
+        "warehouse": catalog.warehouse,
+        "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+        "s3.endpoint": s3_endpoint(site),
+        "s3.path-style-access": "true",
+        "s3.access-key-id": "spark",
+        "s3.secret-access-key": site.secrets["s3.spark"],
+        # Without it the session works and the tasks fail.
+        "client.region": REGION,
+        # Other engines commit as well: a cached table would hide their snapshots.
+        "cache-enabled": "false",
+    }
+    return {
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        prefix: "org.apache.iceberg.spark.SparkCatalog",
+        **{f"{prefix}.{key}": value for key, value in options.items()},
+    }
+
+
+def _spark_catalog_type(site: Installation) -> dict[str, str]:
+    catalog = site.settings.catalog
+    if catalog.type == "rest":
+        return {"type": "rest", "uri": _rest_uri(catalog)}
+    return {
+        "type": "jdbc",
+        "uri": _jdbc_url(site),
+        "jdbc.user": "spark",
+        "jdbc.password": site.secrets["postgres.spark"],
+        "jdbc.schema-version": "V1",
+        "init-catalog-tables": "false",
+    }
+
+
+def pyiceberg_properties(site: Installation) -> dict[str, str]:
+    """Properties for ``pyiceberg.catalog.load_catalog(**properties)``, ``name`` included; holds secrets."""
+    catalog = site.settings.catalog
+    return {
+        "name": catalog.name,
+        **_pyiceberg_catalog_type(site),
+        "warehouse": catalog.warehouse,
+        "s3.endpoint": s3_endpoint(site),
+        "s3.region": REGION,
+        "s3.access-key-id": "engine",
+        "s3.secret-access-key": site.secrets["s3.engine"],
+        "s3.path-style-access": "true",
+    }
+
+
+def _pyiceberg_catalog_type(site: Installation) -> dict[str, str]:
+    catalog = site.settings.catalog
+    if catalog.type == "rest":
+        return {"type": "rest", "uri": _rest_uri(catalog)}
+    address = f"{site.host}:{site.ports['postgres']}/{bootstrap.DATABASE}"
+    return {
+        "type": "sql",
+        "uri": f"postgresql+psycopg://engine:{site.secrets['postgres.engine']}@{address}",
+        "init_catalog_tables": "false",
+        "pool_pre_ping": "true",
+    }
+
+
+def _jdbc_url(site: Installation) -> str:
+    return f"jdbc:postgresql://{site.host}:{site.ports['postgres']}/{bootstrap.DATABASE}"
+
+
+def _rest_uri(catalog: CatalogSettings) -> str:
+    if not catalog.uri:
+        raise ConfigError(
+            'catalog.type is "rest", but catalog.uri is not set.',
+            why="an outside Iceberg REST catalog is found by its address only",
+            remedy='set `uri = "https://…"` below [catalog] in lakehold.toml, or `type = "jdbc"` for the built-in one',
+        )
+    return catalog.uri

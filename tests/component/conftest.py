@@ -1,0 +1,165 @@
+"""A site of its own for the test run, and real servers started from the declarations, each once."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lakehold.components.model import Component, Health, Http, Process, Site, Task
+from lakehold.components.registry import COMPONENTS, component
+from lakehold.config.settings import Settings
+from lakehold.local.site import load_site
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+_NOBODY += ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
+
+
+def free_ports(names: list[str]) -> dict[str, int]:
+    """Free TCP ports by name, so that a test run never meets a running platform."""
+    with contextlib.ExitStack() as stack:
+        sockets = {name: stack.enter_context(socket.socket()) for name in names}
+        for each in sockets.values():
+            each.bind(("127.0.0.1", 0))
+        return {name: each.getsockname()[1] for name, each in sockets.items()}
+
+
+class Lab:
+    """Starts components of one site, each once, and stops them all in the end."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str) -> None:
+        """Start a component and what it needs, unless it runs."""
+        if name in self.running:
+            return
+        declared = component(name)
+        for needed in declared.needs:
+            self.start(needed)
+        self.configure(declared)
+        for task in declared.before:
+            self.run(task)
+        for process in declared.processes:
+            self.launch(process)
+        for task in declared.after:
+            self.run(task)
+
+    def configure(self, declared: Component) -> None:
+        """Write the configuration files, and give the folders to the user the component runs as."""
+        folders = [self.site.conf(declared.name), self.site.data(declared.name)]
+        for folder in folders:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for file in declared.files(self.site):
+            path = self.site.conf(declared.name) / file.path
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_text(file.text, encoding="utf-8")
+            path.chmod(0o600)
+        if os.geteuid() == 0 and any(process.unprivileged for process in declared.processes):
+            subprocess.run(["chown", "-R", "nobody:nogroup", *map(str, folders)], check=True)
+
+    def run(self, task: Task) -> subprocess.CompletedProcess[str]:
+        """Run a task to its end; an error with its output when it fails."""
+        result = subprocess.run(
+            self._command(task, task.command(self.site)),
+            env=task.environment(self.site),
+            cwd=self.site.state,
+            input=task.stdin(self.site),
+            capture_output=True,
+            text=True,
+            timeout=task.timeout_seconds,
+            check=False,
+        )
+        assert result.returncode == 0, f"{task.name}: {result.stdout}{result.stderr}"
+        return result
+
+    def launch(self, process: Process) -> None:
+        """Start a process and wait until it is healthy."""
+        directory = process.directory(self.site) if process.directory else self.site.state
+        with self.log(process.name).open("ab") as log:
+            self.running[process.name] = subprocess.Popen(
+                self._command(process, process.command(self.site)),
+                env=process.environment(self.site),
+                cwd=directory,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+        deadline = time.monotonic() + process.start_seconds
+        while not self.healthy(process.health(self.site)):
+            code = self.running[process.name].poll()
+            assert code is None, f"{process.name} ended with {code}: {self.log(process.name).read_text()[-4000:]}"
+            assert time.monotonic() < deadline, f"{process.name}: {self.log(process.name).read_text()[-4000:]}"
+            time.sleep(0.1)
+
+    def healthy(self, health: Health) -> bool:
+        """Whether the health check is met now."""
+        if not isinstance(health, Http):
+            return subprocess.run(health.command, check=False, cwd=self.site.state).returncode == 0
+        try:
+            with httpx.Client(verify=str(self.site.tls / "ca.pem"), trust_env=False) as client:
+                answer = client.get(health.url)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == health.status and health.contains in answer.text
+
+    def log(self, name: str) -> Path:
+        """The file with what the process printed."""
+        return self.site.state / "logs" / f"{name}.log"
+
+    def stop(self, name: str) -> None:
+        """Stop one component as its declaration says."""
+        (process,) = component(name).processes
+        running = self.running.pop(name)
+        running.send_signal(getattr(signal, f"SIG{process.stop_signal}"))
+        running.wait(process.stop_seconds)
+
+    def close(self) -> None:
+        """Stop everything, the last started first."""
+        for name in reversed(list(self.running)):
+            self.stop(name)
+
+    def _command(self, part: Process | Task, command: list[str]) -> list[str]:
+        return [*_NOBODY, *command] if part.unprivileged and os.geteuid() == 0 else command
+
+
+def make_site(folder: Path, settings: Settings | None = None) -> Site:
+    """An installation in ``folder`` with ports, secrets and certificates of its own."""
+    base = settings or Settings()
+    own = base.model_copy(update={"state": folder / "state", "ports": free_ports(_port_names())})
+    site = load_site(own, REPOSITORY)
+    site.state.chmod(0o711)
+    return (
+        site if "lineage" in site.ports else dataclasses.replace(site, ports={**site.ports, **free_ports(["lineage"])})
+    )
+
+
+def _port_names() -> list[str]:
+    return [f"{part.name}.{port}" if port else part.name for part in COMPONENTS for port in part.ports]
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """One site with its own servers for the whole test run."""
+    # Not pytest's own folder: that is closed to the user PostgreSQL runs as.
+    folder = Path(tempfile.mkdtemp(prefix="lakehold-test-"))
+    folder.chmod(0o711)
+    laboratory = Lab(make_site(folder))
+    try:
+        yield laboratory
+    finally:
+        laboratory.close()
+        shutil.rmtree(folder)
