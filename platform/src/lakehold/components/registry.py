@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Component
 from lakehold.components.objectstore import OBJECTSTORE
 from lakehold.components.postgres import POSTGRES
 from lakehold.components.trino import TRINO
 from lakehold.errors import ConfigError
 
-COMPONENTS: tuple[Component, ...] = (POSTGRES, OBJECTSTORE, TRINO)
+COMPONENTS: tuple[Component, ...] = (POSTGRES, OBJECTSTORE, LINEAGE, TRINO)
 """Every component."""
 
 
