@@ -1,1 +1,1 @@
-"""What Lakehold is made of: pinned artifacts and Python environments, fetched, verified and laid out once per machine."""
+"""What Lakehold is made of: pinned artifacts and Python environments, verified and laid out once per machine."""

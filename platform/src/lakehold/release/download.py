@@ -42,7 +42,7 @@ class Wanted:
     size: int
 
 
-class _Interrupted(OSError):
+class _InterruptedError(OSError):
     """The connection ended early; what came is kept."""
 
 
@@ -57,15 +57,15 @@ def download(
 ) -> None:
     """Bring ``address`` to ``target``, which appears whole and verified or not at all.
 
-    ``<target>.part`` holds what came so far. :class:`ArtifactError` when the sum is wrong (the bad part is removed), the
-    address answers with an error, or the connection fails again and again without bringing anything.
+    ``<target>.part`` holds what came so far. :class:`ArtifactError` when the sum is wrong (the bad part is removed),
+    the address answers with an error, or the connection fails again and again without bringing anything.
     """
     part = target.with_name(target.name + ".part")
     resumed = part.exists() and part.stat().st_size > 0
     _complete(wanted, address, get, part, moved, sleep)
     found = _sum(part)
     if found != wanted.sha256 and resumed:
-        # The first part may be another file's, or damaged by a crash: only a download in one go speaks for the registry.
+        # The first part may be damaged by a crash: only a download in one go speaks for the registry.
         part.unlink()
         _complete(wanted, address, get, part, moved, sleep)
         found = _sum(part)
@@ -116,7 +116,7 @@ def _complete(
             failures = 0 if after > before else failures + 1
             if failures >= _ATTEMPTS:
                 raise ArtifactError(
-                    f"{wanted.name}: {wanted.filename} could not be downloaded ({after} of {wanted.size} bytes are here).",
+                    f"{wanted.name}: {wanted.filename} could not be downloaded; {after} of {wanted.size} bytes came.",
                     why=str(error),
                     remedy="check the network and the proxy, then: lakehold pins fetch (it goes on from there)",
                 ) from error
@@ -158,11 +158,11 @@ def _append(wanted: Wanted, address: str, get: Get, part: Path, moved: Callable[
     finally:
         response.close()
     if have < wanted.size:
-        raise _Interrupted(f"the connection ended after {have} of {wanted.size} bytes")
+        raise _InterruptedError(f"the connection ended after {have} of {wanted.size} bytes")
     if have > wanted.size:
         part.unlink()
         raise ArtifactError(
-            f"{wanted.name}: {wanted.filename} is longer than the {wanted.size} bytes that are pinned; it was not used.",
+            f"{wanted.name}: {wanted.filename} is longer than the pinned {wanted.size} bytes; it was not used.",
             why=f"expected sha256 {wanted.sha256}",
             remedy="do not trust the registry or the mirror that sent it",
         )
@@ -177,7 +177,7 @@ def _write(write: Callable[[bytes], int], piece: bytes) -> None:
 
 def _refused(wanted: Wanted, address: str, status: int) -> Exception:
     if status >= 500 or status in (408, 429):
-        return _Interrupted(f"{address} answered {status}")
+        return _InterruptedError(f"{address} answered {status}")
     return ArtifactError(
         f"{wanted.name}: {wanted.filename} cannot be downloaded.",
         why=f"{address} answered {status}",

@@ -1,8 +1,8 @@
 """The Python environments, built by uv from hashed locks.
 
-An environment is built where it stays, because its scripts name their interpreter by path. It counts only once its record
-(``lakehold-env.json``) is there, which is written last: an interrupted build has none and is done again. The record holds
-the sum of every package's RECORD, and each RECORD the sums of the package's files.
+An environment is built where it stays, because its scripts name their interpreter by path. It counts only once its
+record (``lakehold-env.json``) is there, which is written last: an interrupted build has none and is done again. The
+record holds the sum of every package's RECORD, and each RECORD the sums of the package's files.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ class _Fetch:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ArtifactError(
-                f"The store {root} cannot be made.", why=str(error), remedy="set LAKEHOLD_STORE to a folder you may write to"
+                f"The store {root} cannot be made.",
+                why=str(error),
+                remedy="set LAKEHOLD_STORE to a folder you may write to",
             ) from error
         known = self._store.pins
         needed = sum(known.artifact(name).disk for name in pins) + sum(known.env(name).disk for name in environments)
@@ -94,7 +96,7 @@ class _Fetch:
         for name in names:
             self._check()
             lock = self._store.env_lock(name)
-            with locked(self._layout.lock(name), lambda name=name: self._progress.step(name, _WAITING)) as lock_fd:
+            with locked(self._layout.lock(name), partial(self._progress.step, name, _WAITING)) as lock_fd:
                 folder = self._store.env_folder(name)
                 if envs.python_of(folder) is None:
                     self._progress.step(name, "installing")
@@ -104,7 +106,7 @@ class _Fetch:
 
     def _artifact(self, pin: Pin) -> None:
         self._check()
-        with locked(self._layout.lock(pin.name), lambda: self._progress.step(pin.name, _WAITING)) as lock_fd:
+        with locked(self._layout.lock(pin.name), partial(self._progress.step, pin.name, _WAITING)) as lock_fd:
             folder = self._layout.artifact(pin)
             if folder.is_dir():
                 return

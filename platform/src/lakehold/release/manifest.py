@@ -1,8 +1,8 @@
 """What an unpacked tree is made of, and one sum over all of it.
 
-A manifest has one line per file and link, sorted by path: ``<mode> <sha256> <size> <path>``; ``mode`` is ``x`` (program),
-``f`` (file) or ``l`` (link; the sum is over its target's name). The sum over these lines is pinned as ``tree``, so a
-manifest that was changed together with the files is noticed as well.
+A manifest has one line per file and link, sorted by path: ``<mode> <sha256> <size> <path>``; ``mode`` is ``x``
+(program), ``f`` (file) or ``l`` (link; the sum is over its target's name). The sum over these lines is pinned as
+``tree``, so a manifest that was changed together with the files is noticed as well.
 """
 
 from __future__ import annotations

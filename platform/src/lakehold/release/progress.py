@@ -108,6 +108,7 @@ class Shown(AbstractContextManager[Progress]):
         self._bars: Bars | None = None
 
     def __enter__(self) -> Progress:
+        """Start showing."""
         if not self._console.is_terminal:
             return Lines(lambda line: self._console.print(line, highlight=False, markup=False, soft_wrap=True))
         columns = (
@@ -124,6 +125,7 @@ class Shown(AbstractContextManager[Progress]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Stop showing."""
         if self._bars is not None:
             self._bars.stop()
 

@@ -5,7 +5,8 @@
     <root>/envs/<name>-<lock>-py3.x/         a Python environment
     <root>/locks/                            one lock file a name
 
-A tree appears by one rename, after its sum was compared with the pin and its bytes were written out: what has a name is whole.
+A tree appears by one rename, after its sum was compared with the pin and its bytes were written out: what has
+a name is whole.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Store:
         return cls(default_root(environ), load_pins())
 
     def artifact(self, name: str) -> Path:
-        """The unpacked folder of a pin (the file itself, if it is a single one); :class:`ArtifactError` when missing."""
+        """The unpacked folder of a pin, or its file if it is a single one; :class:`ArtifactError` when missing."""
         pin = self.pins.artifact(name)
         folder = self.layout.artifact(pin)
         if not folder.is_dir():
@@ -109,8 +110,9 @@ class Store:
         return lacking, [env for env in environments if envs.python_of(self.env_folder(env)) is None]
 
     def ensure(self, pins: Iterable[str], environments: Iterable[str], progress: Progress | None = None) -> None:
-        """Fetch what is missing of the given pins and environments, in parallel; :class:`ArtifactError` on any failure."""
-        from lakehold.release.fetch import fetch  # noqa: PLC0415 - registry clients are slow to import, and rarely needed
+        """Fetch what is missing of the given pins and environments, in parallel; raises :class:`ArtifactError`."""
+        # Registry clients are slow to import, and needed only when something is missing.
+        from lakehold.release.fetch import fetch
 
         lacking, unbuilt = self.missing(pins, environments)
         if lacking or unbuilt:
@@ -125,7 +127,7 @@ class Store:
             return []
         record = self.layout.manifest(pin)
         if not record.is_file() or manifest.total(record.read_text(encoding="utf-8")) != pin.tree:
-            return [f"its files add up to {manifest.total(found)}, pinned is {pin.tree}, and its manifest is not the pinned one"]
+            return [f"its files add up to {manifest.total(found)}, pinned is {pin.tree}; its manifest is wrong as well"]
         return manifest.differences(record.read_text(encoding="utf-8"), found)
 
     def verify_env(self, env: str) -> list[str]:
@@ -153,8 +155,8 @@ def is_single(pin: Pin) -> bool:
 def default_root(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
     """``$LAKEHOLD_STORE``, or the user's cache folder.
 
-    For root it is ``/var/cache/lakehold``: PostgreSQL refuses to run as root, and the account it then runs as cannot read
-    below root's home.
+    For root it is ``/var/cache/lakehold``: PostgreSQL refuses to run as root, and the account it then runs as
+    cannot read below root's home.
     """
     named = environ.get("LAKEHOLD_STORE")
     if named:

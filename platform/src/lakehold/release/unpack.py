@@ -58,7 +58,7 @@ def _open(download: Path, filename: str, how: Unpack, target: Path, moved: Moved
 
 
 def _untar(archive: tarfile.TarFile, target: Path, moved: Moved) -> None:
-    # The archive's sum was checked, so its owner decides on links and modes: a jar shared between plugins is a hard link.
+    # The archive's sum was checked, so links are taken as they are: a jar shared between plugins is a hard link.
     archive.extraction_filter = lambda member, _path: member
     for member in archive:
         _check(member.name)
