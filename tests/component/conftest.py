@@ -16,7 +16,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from lakehold.components.model import Component, Health, Http, Process, Site, Task
 from lakehold.components.registry import COMPONENTS, component
 from lakehold.config.settings import Settings
@@ -69,7 +68,8 @@ class Lab:
             path.write_text(file.text, encoding="utf-8")
             path.chmod(0o600)
         if os.geteuid() == 0 and any(process.unprivileged for process in declared.processes):
-            subprocess.run(["chown", "-R", "nobody:nogroup", *map(str, folders)], check=True)
+            for path in [found for folder in folders for found in (folder, *folder.rglob("*"))]:
+                shutil.chown(path, "nobody", "nogroup")
 
     def run(self, task: Task) -> subprocess.CompletedProcess[str]:
         """Run a task to its end; an error with its output when it fails."""

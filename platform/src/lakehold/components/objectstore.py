@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lakehold.components.model import Component, Http, Process, Site, Task
 from lakehold.tables.catalog import REGION, s3_endpoint
 
@@ -13,15 +11,10 @@ USERS = ("trino", "spark", "engine", "airflow", "delivery")
 """Access keys; ``objectstore_policy`` says what each may do."""
 
 
-def _program(site: Site) -> Path:
-    artifact = site.artifacts["versitygw"]
-    return artifact / "versitygw"
-
-
 def _server_command(site: Site) -> list[str]:
     data = site.data("objectstore")
     return [
-        str(_program(site)),
+        str(site.artifacts["versitygw"]),
         "--port",
         f"{site.host}:{site.ports['objectstore']}",
         "--region",

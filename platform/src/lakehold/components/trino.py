@@ -92,7 +92,7 @@ def node_properties(site: Site) -> dict[str, str]:
 
 
 def lineage_properties(site: Site) -> dict[str, str]:
-    """The OpenLineage event listener: a query waits a second at most for the lineage service, and never fails with it."""
+    """The OpenLineage listener: a query waits a second at most for the lineage service, and never fails with it."""
     return {
         "event-listener.name": "openlineage",
         "openlineage-event-listener.trino.uri": url(site),
