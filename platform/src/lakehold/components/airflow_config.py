@@ -135,10 +135,15 @@ def _workers(site: Site) -> dict[str, object]:
 
 
 def _dag_processor(site: Site) -> dict[str, object]:
+    dags = str(site.settings.airflow.dags)
     bundle = {
         "name": "checkout",
         "classpath": "lakehold.pipelines.bundle.CheckoutBundle",
-        "kwargs": {"folder": str(site.checkout / site.settings.airflow.dags)},
+        "kwargs": {
+            "checkout": str(site.checkout),
+            "dags": dags,
+            "rooms": [dags, "jobs", "dbt_project", "quality"],
+        },
     }
     return {
         "dag_bundle_storage_path": site.data("airflow") / "bundles",

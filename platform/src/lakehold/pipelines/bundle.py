@@ -1,7 +1,7 @@
-"""DAG files of the checkout, versioned by their content: a run keeps the code it started with, without git.
+"""The checkout's DAGs, jobs, models and suites, versioned by content: a run keeps the code it started with.
 
-The version is a hash of every file below the folder. Each version is copied once into Airflow's bundle storage, and
-Airflow itself removes versions nobody has used for a while (``[dag_processor] stale_bundle_cleanup_*``).
+The version is a hash of every file in the bundle's rooms, so git is not needed. Each version is copied once into
+Airflow's bundle storage, and Airflow removes versions nobody has used for a while (``stale_bundle_cleanup_*``).
 """
 
 from __future__ import annotations
@@ -10,84 +10,103 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 
-_IGNORED = {"__pycache__", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+_GENERATED = {"__pycache__", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", "target", "logs", "dbt_packages"}
 
 
-def files_of(folder: Path) -> Iterator[Path]:
-    """All files below ``folder``, sorted, without caches; a link to a folder is not followed."""
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _IGNORED)
-        yield from (Path(root, name) for name in sorted(names) if not name.endswith(".pyc"))
+def files_of(checkout: Path, rooms: Sequence[str]) -> Iterator[Path]:
+    """All files in the rooms, in a fixed order, without what tools generate; a link to a folder is not followed."""
+    for room in rooms:
+        for root, folders, names in os.walk(checkout / room):
+            folders[:] = sorted(name for name in folders if name not in _GENERATED)
+            yield from (Path(root, name) for name in sorted(names) if not name.endswith(".pyc"))
 
 
-def version_of(folder: Path) -> str:
+def version_of(checkout: Path, rooms: Sequence[str]) -> str:
     """16 hexadecimal digits that change when a file's name or content does."""
     digest = hashlib.sha256()
-    for path in files_of(folder):
-        digest.update(str(path.relative_to(folder)).encode() + b"\0")
+    for path in files_of(checkout, rooms):
+        digest.update(str(path.relative_to(checkout)).encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
 class CheckoutBundle(BaseDagBundle):  # type: ignore[misc]  # Airflow is not installed where mypy runs
-    """A folder of DAG files whose versions are kept by content.
+    """Folders of a checkout whose versions are kept by content.
 
-    :param folder: where people edit the DAG files
+    :param checkout: where people edit the files
+    :param dags: the folder with DAG files, relative to the checkout
+    :param rooms: the folders that belong to a version, relative to the checkout; ``dags`` is one of them
     """
 
     supports_versioning = True
 
-    def __init__(self, *, folder: str, **kwargs: Any) -> None:
+    def __init__(self, *, checkout: str, dags: str, rooms: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._folder = Path(folder)
-        self._current: str | None = None
+        self._checkout = Path(checkout)
+        self._dags = dags
+        self._rooms = tuple(rooms)
+        self._newest: str | None = None
 
     def initialize(self) -> None:
-        """Have the asked-for version (or the newest) on disk."""
-        if self.version is None and self._current is None:
+        """Have the asked-for version, or the newest, on disk."""
+        if self.version is None:
             self.refresh()
-        elif self.version is not None and not self.path.is_dir():
-            # Only reached when somebody emptied the storage: the same content can still be made a snapshot of.
-            self._snapshot_of(self.version)
+        else:
+            self._ensure_snapshot(self.version)
         super().initialize()
 
     @property
+    def root(self) -> Path:
+        """The snapshot: a folder with the rooms of the checkout as they were at this bundle's version."""
+        version = self.version or self._newest
+        return Path(self.versions_dir, version) if version else self._checkout
+
+    @property
     def path(self) -> Path:
-        """The snapshot of this bundle's version; of the newest when no version was asked for."""
-        version = self.version or self._current
-        return Path(self.versions_dir, version) if version else self._folder
+        """The snapshot's folder of DAG files."""
+        return self.root / self._dags
 
     def get_current_version(self) -> BundleVersion:
         """Return the content hash."""
-        return BundleVersion(version=self.version or self._current or version_of(self._folder))
+        return BundleVersion(version=self.version or self._newest or version_of(self._checkout, self._rooms))
 
     def refresh(self) -> None:
         """Take a snapshot when the files have changed."""
-        if self.version is not None:
-            return
-        current = version_of(self._folder)
-        if current != self._current:
-            self._snapshot_of(current)
-            self._current = current
+        newest = version_of(self._checkout, self._rooms)
+        if newest != self._newest:
+            self._ensure_snapshot(newest)
+            self._newest = newest
 
-    def _snapshot_of(self, version: str) -> None:
+    def _ensure_snapshot(self, version: str) -> None:
         target = Path(self.versions_dir, version)
+        if target.is_dir():
+            return
         with self.lock():
             if target.is_dir():
-                return
+                return  # another process took it while we waited
             target.parent.mkdir(parents=True, exist_ok=True)
             staging = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
-            for path in files_of(self._folder):
-                copy = staging / path.relative_to(self._folder)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, copy)
-            if version_of(staging) != version:
-                shutil.rmtree(staging)
-                raise RuntimeError(f"{self._folder} is not at version {version} (any more); the snapshot was not taken")
-            staging.rename(target)
+            try:
+                self._copy_to(staging)
+                if version_of(staging, self._rooms) != version:
+                    raise RuntimeError(
+                        f"{self._checkout} is no longer at version {version} and its snapshot is gone; "
+                        "clear the run with its newest version"
+                    )
+                staging.chmod(0o755)
+                staging.rename(target)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+
+    def _copy_to(self, folder: Path) -> None:
+        for path in files_of(self._checkout, self._rooms):
+            copy = folder / path.relative_to(self._checkout)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
+        (folder / self._dags).mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def set_parent_death_signal(number: int) -> None:
-    """Have the kernel send this process ``number`` when the thread that forked it ends; :class:`OSError` if it cannot."""
+    """Have the kernel send this process ``number`` when the thread that forked it ends; may raise :class:`OSError`."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")

@@ -10,6 +10,7 @@ import sys
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.utils import db
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
+from werkzeug.security import check_password_hash
 
 
 @providers_configuration_loaded  # type: ignore[untyped-decorator]  # Airflow is not installed where mypy runs
@@ -23,7 +24,7 @@ def prepare(user: str, password: str) -> None:
         known = manager.find_user(user)
         if known is None:
             _create(manager, user, password)
-        elif not manager.auth_user_db(user, password):
+        elif not check_password_hash(known.password, password):
             manager.reset_password(known.id, password)
 
 

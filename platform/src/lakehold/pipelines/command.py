@@ -1,0 +1,134 @@
+"""The base of our operators: a command of another Python environment or of a JVM, run as one Airflow task.
+
+Its output becomes the task's log line by line, and it never outlives the task: see :mod:`lakehold.pipelines.guard`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk import BaseOperator
+
+from lakehold.config.platform import Platform, load
+
+_GUARD = Path(__file__).with_name("guard.py")
+_GRACE_SECONDS = 4
+"""Less than the 5 s after which Airflow's supervisor turns from SIGTERM to SIGKILL."""
+
+_INHERITED = ("HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LAKEHOLD_PLATFORM")
+
+
+def checkout_of(context: Mapping[str, Any], platform: Platform) -> Path:
+    """Return the files the run started with (``jobs/``, ``dbt_project/``, ``quality/``): the bundle's snapshot."""
+    bundle = getattr(context["ti"], "bundle_instance", None)
+    root = getattr(bundle, "root", None)
+    return Path(root) if root else Path(platform.checkout)
+
+
+def lineage_parents(context: Mapping[str, Any]) -> tuple[str, str]:
+    """Return ``namespace/job/run`` of this task and of its DAG run, as the OpenLineage provider reports them."""
+    from airflow.providers.openlineage.plugins import macros
+
+    return macros.lineage_parent_id(context["ti"]), macros.lineage_root_parent_id(context["ti"])
+
+
+class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed where mypy runs
+    """Run the command that :meth:`command` returns.
+
+    A failing command fails the task, and Airflow's retries apply; an exit code in ``final_codes`` is not worth a retry.
+    """
+
+    final_codes: ClassVar[Mapping[int, str]] = {}
+    """Exit codes after which a retry cannot help, with what they mean."""
+
+    def command(self, context: Mapping[str, Any], platform: Platform) -> Sequence[str]:
+        """Return the argument list; secrets never belong in it."""
+        raise NotImplementedError
+
+    def variables(self, context: Mapping[str, Any], platform: Platform) -> Mapping[str, str]:  # noqa: ARG002
+        """Return what the command's environment holds besides the common variables."""
+        return {}
+
+    def execute(self, context: Mapping[str, Any]) -> None:
+        """Run the command; every line it prints goes to the log."""
+        platform = load()
+        arguments = self.command(context, platform)
+        environment = {**self._common(context, platform), **self.variables(context, platform)}
+        self.log.info("$ %s", " ".join(arguments))
+        for line in self.lines(arguments, environment, checkout_of(context, platform)):
+            self.on_line(line)
+        self._raise_for(self._ended(), arguments[0])
+
+    def on_line(self, line: str) -> None:
+        """Log one line of output."""
+        self.log.info(line)
+
+    def lines(self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[str]:
+        """Start the command in ``folder`` and yield its output (both streams) while it runs."""
+        guarded = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), str(_GRACE_SECONDS), *arguments]
+        self._process = subprocess.Popen(
+            guarded,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        stream = self._process.stdout
+        if stream is None:
+            raise AirflowException("the command's output could not be read")
+        try:
+            for line in stream:
+                yield line.rstrip("\n")
+        finally:
+            self.on_kill()
+
+    def on_kill(self) -> None:
+        """End the command and all it started; does nothing when it has ended."""
+        process = getattr(self, "_process", None)
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(_GRACE_SECONDS + 1)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def _ended(self) -> int:
+        return int(self._process.wait())
+
+    def _raise_for(self, code: int, program: str) -> None:
+        name = Path(program).name
+        if code in self.final_codes:
+            raise AirflowFailException(f"{name} ended with exit code {code}: {self.final_codes[code]}")
+        if code:
+            raise AirflowException(f"{name} ended with exit code {code}; the reason is in the lines above")
+
+    @staticmethod
+    def _common(context: Mapping[str, Any], platform: Platform) -> dict[str, str]:
+        task, root = lineage_parents(context)
+        ti = context["ti"]
+        kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return {
+            **kept,
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PYTHONPATH": str(Path(platform.checkout) / "platform" / "src"),
+            "PYTHONUNBUFFERED": "1",
+            "OPENLINEAGE_PARENT_ID": task,
+            "OPENLINEAGE_ROOT_PARENT_ID": root,
+            "LAKEHOLD_DAG_ID": ti.dag_id,
+            "LAKEHOLD_TASK_ID": ti.task_id,
+            "LAKEHOLD_RUN_ID": ti.run_id,
+            "LAKEHOLD_TRY": str(ti.try_number),
+        }

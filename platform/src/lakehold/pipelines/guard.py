@@ -1,0 +1,115 @@
+"""Run a command so that nothing of it outlives the process that asked for it.
+
+``python -I -S guard.py PARENT GRACE COMMAND…`` starts the command and waits for it. When it is sent SIGTERM, or when
+the process PARENT dies in whatever way, every descendant of the command gets SIGTERM, and after GRACE seconds SIGKILL;
+also those that made a session of their own, because orphans come back to this process (a "child subreaper"). What the
+command leaves running when it ends by itself is ended too. The exit code is the command's, or 128 + its signal.
+
+A file of its own without imports of ours: it starts in 20 ms. Linux only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class _Stop(Exception):  # noqa: N818 - a request, not an error
+    """SIGTERM or SIGINT came, or the parent died."""
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
+
+
+def _request_stop(_number: int, _frame: object) -> None:
+    raise _Stop
+
+
+def _die_with_guard() -> None:
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def descendants(root: int) -> list[int]:
+    """All processes below ``root``, as the kernel knows them now (zombies excluded)."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            # The name in parentheses may hold spaces and parentheses; the fields after the last one do not.
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue  # it has ended meanwhile
+        if state != "Z":
+            children.setdefault(int(parent), []).append(int(entry.name))
+    found: list[int] = []
+    queue = [root]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def _signal_all(number: int) -> None:
+    for pid in descendants(os.getpid()):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def end_descendants(grace: float) -> None:
+    """End everything below this process; returns when nothing is left."""
+    _signal_all(signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    while descendants(os.getpid()):
+        _reap()
+        if time.monotonic() > deadline:
+            _signal_all(signal.SIGKILL)
+        time.sleep(0.05)
+    _reap()
+
+
+def guard(parent: int, grace: float, command: list[str]) -> int:
+    """Run ``command`` to its end or until a stop is asked for; returns its exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _request_stop)
+    try:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            raise _Stop  # it died before the kernel knew that we care
+        code = subprocess.Popen(command, preexec_fn=_die_with_guard).wait()
+    except _Stop:
+        code = -signal.SIGTERM
+    except OSError as error:
+        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
+        code = 127
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    end_descendants(grace)
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(guard(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))
