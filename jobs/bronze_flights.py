@@ -122,7 +122,7 @@ def main() -> int:
         parser.error(f"the interval [{args.start}, {args.end}) has no day")
     landing = Landing(platform.load().s3)
     tables, refused = read_days(landing, wanted)
-    spark = SparkSession.builder.appName("bronze_flights").getOrCreate()
+    spark = SparkSession.builder.getOrCreate()
     refused += ensure_reference(spark, landing)
     if tables:
         write(spark, tables)

@@ -70,7 +70,7 @@ def main() -> int:
     parser.add_argument("--from", dest="start", type=date.fromisoformat, required=True, metavar="DATE")
     parser.add_argument("--to", dest="end", type=date.fromisoformat, required=True, metavar="DATE")
     args = parser.parse_args()
-    spark = SparkSession.builder.appName("silver_flights").getOrCreate()
+    spark = SparkSession.builder.getOrCreate()
     spark.sql(CREATE)
     # Without fanout each task writes one day after the other: an open file takes a megabyte, a year has 365.
     joined(spark, args.start, args.end).writeTo(TABLE).option("fanout-enabled", "false").overwritePartitions()

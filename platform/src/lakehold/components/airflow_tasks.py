@@ -10,7 +10,7 @@ from lakehold.config.platform import LineageAddress, Platform, S3Address, TrinoA
 
 _REGION = "us-east-1"
 _TRINO_USERS = ("dbt", "gates")
-_S3_USERS = ("airflow", "engine")
+_S3_USERS = ("airflow", "engine", "spark")
 
 
 def platform_of(site: Site) -> Platform:

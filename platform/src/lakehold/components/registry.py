@@ -6,10 +6,11 @@ from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Component
 from lakehold.components.objectstore import OBJECTSTORE
 from lakehold.components.postgres import POSTGRES
+from lakehold.components.spark import SPARK
 from lakehold.components.trino import TRINO
 from lakehold.errors import ConfigError
 
-COMPONENTS: tuple[Component, ...] = (POSTGRES, OBJECTSTORE, LINEAGE, TRINO)
+COMPONENTS: tuple[Component, ...] = (POSTGRES, OBJECTSTORE, LINEAGE, TRINO, SPARK)
 """Every component."""
 
 

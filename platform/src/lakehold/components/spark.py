@@ -1,0 +1,90 @@
+"""Spark: no process of its own; the properties every ``spark-submit`` is given, and the artifacts it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lakehold.components.model import Component, ConfigFile, Site
+from lakehold.tables.catalog import spark_catalog_conf
+
+PROPERTIES = "spark-defaults.conf"
+"""Name of the properties file below ``conf/spark``."""
+
+_JARS = ("iceberg-spark-runtime", "iceberg-aws-bundle", "openlineage-spark", "postgresql-jdbc")
+
+_JAVA_OPTIONS = (
+    # A job lives for seconds: compiled code that is ready early beats code that is fast late (13 s of CPU become 9).
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Duser.timezone=UTC",
+)
+
+
+def properties_file(site: Site) -> Path:
+    """Where the properties are; they hold secrets, so they reach Spark as a file and never on a command line."""
+    return site.conf("spark") / PROPERTIES
+
+
+def properties(site: Site) -> dict[str, str]:
+    """Spark's properties on this installation."""
+    spark = site.settings.spark
+    scratch = site.state / "work" / "spark"
+    return {
+        "spark.master": f"local[{spark.cores}]",
+        "spark.driver.memory": spark.driver_heap,
+        "spark.driver.host": site.host,
+        "spark.driver.bindAddress": site.host,
+        "spark.driver.extraClassPath": ":".join(str(site.artifacts[jar]) for jar in _JARS),
+        "spark.driver.extraJavaOptions": " ".join(_JAVA_OPTIONS),
+        "spark.ui.enabled": "false",
+        "spark.log.level": "WARN",
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.session.timeZone": "UTC",
+        # One partition a thread: our largest join is half a million rows, and AQE merges what is smaller still.
+        "spark.sql.shuffle.partitions": str(spark.cores),
+        # Names of secrets that Spark's own pattern does not know; what matches is hidden in logs and lineage.
+        "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|api[._-]?key",
+        **spark_catalog_conf(site),
+        **_lineage(site),
+    }
+
+
+def _lineage(site: Site) -> dict[str, str]:
+    """Post OpenLineage events; a job waits a second at most for the service, and never fails with it."""
+    values = {
+        "namespace": "lakehold",
+        "transport.type": "http",
+        "transport.url": f"http://{site.host}:{site.ports['lineage']}",
+        "transport.endpoint": "/api/v1/lineage",
+        "transport.timeoutInMillis": "1000",
+        "transport.auth.type": "api_key",
+        "transport.auth.apiKey": site.secrets["lineage.token"],
+        # A third of an event's size and nothing of its lineage.
+        "facets.spark_properties.disabled": "true",
+        "facets.environment-properties.disabled": "true",
+        "facets.storage.disabled": "true",
+    }
+    return {
+        "spark.extraListeners": "io.openlineage.spark.agent.OpenLineageSparkListener",
+        **{f"spark.openlineage.{key}": value for key, value in values.items()},
+    }
+
+
+def render(values: Mapping[str, str]) -> str:
+    """Write a Java properties file."""
+    return "".join(f"{key}={value.replace(chr(92), chr(92) * 2)}\n" for key, value in values.items())
+
+
+SPARK = Component(
+    name="spark",
+    summary="runs the programs of jobs/, one spark-submit a task",
+    artifacts=("jdk-21", *_JARS),
+    pythons=("engine",),
+    needs=("postgres", "objectstore"),
+    secrets=("postgres.spark", "s3.spark", "lineage.token"),
+    owns=("work/spark",),
+    files=lambda site: [ConfigFile(path=PROPERTIES, text=render(properties(site)))],
+)
+"""Spark, as one declaration."""
