@@ -1,0 +1,78 @@
+"""The ``lakehold`` command: registers the verbs, and maps every error to a message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from lakehold import __version__
+from lakehold.cli.context import ERR
+from lakehold.cli.doctor import doctor
+from lakehold.cli.down import down
+from lakehold.cli.env import env
+from lakehold.cli.lineage import lineage
+from lakehold.cli.logs import logs
+from lakehold.cli.sql import sql
+from lakehold.cli.status import status
+from lakehold.cli.up import up
+from lakehold.errors import LakeholdError
+
+VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, lineage)
+"""Every verb, in the order ``lakehold --help`` lists them."""
+
+_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+_USAGE = 2
+
+
+class _InOrder(click.Group):
+    """A group that lists its commands in the order they were registered."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="lakehold")
+def cli() -> None:
+    r"""Run a whole data platform on this machine: PostgreSQL, object store, Trino, Airflow, lineage.
+
+    \b
+    First steps:
+      lakehold up                         start everything
+      lakehold status                     see what runs, and where
+      lakehold sql "show schemas"         ask Trino
+      lakehold down                       stop everything
+
+    \b
+    Exit codes: 0 well, 2 wrong usage, 3 configuration, 4 artifacts, 5 a start failed, 6 not running or not healthy,
+    7 a run or statement failed, 8 refused input, 130 interrupted, 1 anything else.
+    """
+
+
+for _verb in VERBS:
+    cli.add_command(_verb)
+
+
+def main() -> None:
+    """Entry point."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except LakeholdError as error:
+        ERR.print(f"lakehold: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        ERR.print("lakehold: interrupted", highlight=False)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (head, a pager) has seen enough.
+        sys.stdout = None  # keeps the interpreter from flushing into the closed pipe
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The runtime of one machine: components as supervised processes below one state directory."""
