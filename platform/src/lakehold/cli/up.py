@@ -9,7 +9,7 @@ from lakehold.local.plan import select
 from lakehold.local.progress import reporting
 from lakehold.local.runtime import Runtime, hold
 from lakehold.local.status import collect
-from lakehold.release.progress import Shown
+from lakehold.release.progress import showing
 from lakehold.release.store import Store
 
 
@@ -34,7 +34,7 @@ def up(components: tuple[str, ...]) -> None:
     site = context.site
     pins = dict.fromkeys(pin for component in chosen for pin in component.artifacts)
     environments = dict.fromkeys(env for component in chosen for env in component.pythons if env != "lakehold")
-    with Shown(ERR) as progress:
+    with showing(ERR) as progress:
         Store.default().ensure(pins, environments, progress)
     with reporting(ERR) as reporter, hold(site.state, reporter):
         Runtime(site, context.components, reporter).up(components)
