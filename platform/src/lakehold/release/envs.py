@@ -2,7 +2,8 @@
 
 An environment is built where it stays, because its scripts name their interpreter by path. It counts only once its
 record (``lakehold-env.json``) is there, which is written last: an interrupted build has none and is done again. The
-record holds the sum of every package's RECORD, and each RECORD the sums of the package's files.
+record holds the sum of ``lakehold-env.manifest``, which lists every file; what a package's own RECORD says was compared
+before.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import uv
 
 from lakehold.errors import ArtifactError
+from lakehold.release import manifest
 from lakehold.release.download import sync_folder
 
 RECORD = "lakehold-env.json"
+MANIFEST = "lakehold-env.manifest"
 _DROPPED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
 
 
@@ -62,67 +65,63 @@ def build(folder: Path, name: str, lock: Path, lock_fd: int, *, cached: bool = T
         shutil.rmtree(folder)
     for command in commands(folder, lock, _base_python(), cached=cached):
         _run(command, name, lock_fd)
-    if cached and any(True for _ in _damage(folder, _records(folder))):
+    lines = _describe(folder)
+    damaged = list(_damage(folder, manifest.sums(lines)))
+    if damaged and cached:
         build(folder, name, lock, lock_fd, cached=False)
         return
-    seal(folder, lock)
+    if damaged:
+        raise ArtifactError(
+            f"{name}: the Python environment is damaged right after its installation.",
+            why=f"{damaged[0]} is not as its package says",
+            remedy="check the disk, then: lakehold pins fetch",
+        )
+    seal(folder, lock, lines)
 
 
-def seal(folder: Path, lock: Path) -> None:
-    """Write the record of a finished environment, which makes it count."""
-    sums = {str(record.relative_to(folder)): _digest(record) for record in _records(folder)}
-    text = json.dumps({"lock": _digest(lock), "python": sys.version.split()[0], "records": sums}, indent=1)
-    draft = folder / f"{RECORD}.part"
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / RECORD)
+def seal(folder: Path, lock: Path, lines: str) -> None:
+    """Write the manifest and then the record of a finished environment, which makes it count."""
+    record = {"lock": _digest(lock), "python": sys.version.split()[0], "manifest": manifest.total(lines)}
+    for name, text in ((MANIFEST, lines), (RECORD, json.dumps(record, indent=1))):
+        draft = folder / f"{name}.part"
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / name)
     sync_folder(folder)
 
 
 def verify(folder: Path) -> list[str]:
     """Sentences on every file of a finished environment that is not as it was installed."""
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    known = {folder / name: digest for name, digest in record["records"].items()}
-    found = set(_records(folder))
-    words = [f"{_short(path, folder)} is missing" for path in sorted(known.keys() - found)]
-    words += [f"{_short(path, folder)} does not belong there" for path in sorted(found - known.keys())]
-    good = []
-    for path in sorted(known.keys() & found):
-        if _digest(path) != known[path]:
-            words.append(f"{_short(path, folder)} was changed")
-        else:
-            good.append(path)
-    return words + list(_damage(folder, good))
+    written = (folder / MANIFEST).read_text(encoding="utf-8") if (folder / MANIFEST).is_file() else ""
+    if manifest.total(written) != record["manifest"]:
+        return [f"{MANIFEST} was changed"]
+    return manifest.differences(written, _describe(folder))
 
 
-def _damage(folder: Path, records: Iterable[Path]) -> Iterable[str]:
-    for record in records:
-        site = record.parent.parent
+def _describe(folder: Path) -> str:
+    """Everything but bytecode, which Python itself writes again when it is stale, and our own two files."""
+    return manifest.describe(folder, skip=lambda name: name.endswith(".pyc") or name in (RECORD, MANIFEST))
+
+
+def _damage(folder: Path, found: Mapping[str, str]) -> Iterator[str]:
+    """Paths of installed files that differ from what their package's RECORD says."""
+    for record in sorted(folder.glob("lib/python*/site-packages/*.dist-info/RECORD")):
         with record.open(encoding="utf-8", newline="") as file:
-            for name, digest, _size in csv.reader(file):
-                path = site / name
-                if not path.is_file():
-                    yield f"{_short(path, folder)} is missing"
-                elif digest.startswith("sha256=") and _digest(path, "record") != digest.removeprefix("sha256="):
-                    yield f"{_short(path, folder)} was changed"
+            for name, expected, _size in csv.reader(file):
+                path = os.path.relpath(record.parent.parent / name, folder)
+                if expected.startswith("sha256=") and found.get(path) != _hex(expected.removeprefix("sha256=")):
+                    yield path
 
 
-def _records(folder: Path) -> list[Path]:
-    return sorted(folder.glob("lib/python*/site-packages/*.dist-info/RECORD"))
+def _hex(encoded: str) -> str:
+    return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).hex()
 
 
-def _digest(path: Path, form: str = "hex") -> str:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-    if form == "hex":
-        return digest.hexdigest()
-    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
-
-
-def _short(path: Path, folder: Path) -> str:
-    return os.path.relpath(path, folder)
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _base_python() -> str:

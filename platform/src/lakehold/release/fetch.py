@@ -32,16 +32,19 @@ class _StoppedError(LakeholdError):
     """Another fetch failed, or the user asked to stop; what is here stays for the next time."""
 
 
-def fetch(store: Store, pins: list[str], environments: list[str], progress: Progress | None = None) -> None:
+def fetch(
+    store: Store, pins: list[str], environments: list[str], progress: Progress | None = None, *, cached: bool = True
+) -> None:
     """Fetch pins and build environments; the first failure stops the others and is raised."""
-    job = _Fetch(store, progress or Silent())
+    job = _Fetch(store, progress or Silent(), cached=cached)
     job.check_space(pins, environments)
     job.run(pins, environments)
 
 
 class _Fetch:
-    def __init__(self, store: Store, progress: Progress) -> None:
+    def __init__(self, store: Store, progress: Progress, *, cached: bool) -> None:
         self._store = store
+        self._cached = cached
         self._layout = store.layout
         self._progress = progress
         self._mirrors = origins.Mirrors.read()
@@ -101,7 +104,7 @@ class _Fetch:
                 if envs.python_of(folder) is None:
                     self._progress.step(name, "installing")
                     folder.parent.mkdir(parents=True, exist_ok=True)
-                    envs.build(folder, name, lock, lock_fd)
+                    envs.build(folder, name, lock, lock_fd, cached=self._cached)
                     self._progress.done(name, f"Python environment built in {folder}")
 
     def _artifact(self, pin: Pin) -> None:

@@ -66,9 +66,13 @@ def build(pin: GoPin, go: Path, work: Path, lock: int, environ: Mapping[str, str
 
 
 def remove(work: Path) -> None:
-    """Remove a build folder; Go makes its module cache read-only."""
-    if not work.exists():
-        return
+    """Remove a build folder."""
+    if work.exists():
+        unlock(work)
+        shutil.rmtree(work)
+
+
+def unlock(work: Path) -> None:
+    """Make what is below ``work`` removable: Go makes its module cache read-only."""
     for folder, _folders, _files in os.walk(work):
         os.chmod(folder, stat.S_IRWXU)  # noqa: PTH101 - os.walk gives strings
-    shutil.rmtree(work)

@@ -25,9 +25,18 @@ def sha256(path: Path, moved: Callable[[int], None] = lambda _bytes: None) -> st
     return digest.hexdigest()
 
 
-def describe(root: Path, moved: Callable[[int], None] = lambda _bytes: None) -> str:
-    """The manifest of everything below ``root``."""
-    return "".join(f"{line}\n" for line in sorted(_lines(root, moved), key=_path))
+def describe(
+    root: Path,
+    moved: Callable[[int], None] = lambda _bytes: None,
+    skip: Callable[[str], bool] = lambda _name: False,
+) -> str:
+    """The manifest of everything below ``root``, but for files whose name ``skip`` accepts."""
+    return "".join(f"{line}\n" for line in sorted(_lines(root, moved, skip), key=_path))
+
+
+def sums(manifest: str) -> dict[str, str]:
+    """Path → sha256 of a manifest."""
+    return {_path(line): line.split(" ", 2)[1] for line in manifest.splitlines()}
 
 
 def total(manifest: str) -> str:
@@ -60,9 +69,11 @@ def _path(line: str) -> str:
     return line.split(" ", 3)[3]
 
 
-def _lines(root: Path, moved: Callable[[int], None]) -> Iterator[str]:
+def _lines(root: Path, moved: Callable[[int], None], skip: Callable[[str], bool]) -> Iterator[str]:
     for folder, folders, files in os.walk(root):
         for name in [*files, *(name for name in folders if (Path(folder) / name).is_symlink())]:
+            if skip(name):
+                continue
             path = Path(folder) / name
             relative = path.relative_to(root).as_posix()
             if path.is_symlink():

@@ -60,6 +60,8 @@ class _Pin(_Strict):
     name: _Name
     group: Literal["runtime", "build", "data", "test"] = "runtime"
     version: _Text
+    line: str = ""
+    """What the version of a newer release begins with, when another line would not do."""
     sha256: _Sum
     """Of the download (of the program, for a Go module: such builds are reproducible)."""
     size: int = Field(gt=0)
@@ -96,6 +98,11 @@ class MavenPin(_Pin):
     classifier: str = ""
 
     @property
+    def origin(self) -> str:
+        """Where it is from, for people."""
+        return f"Maven {self.coordinates}"
+
+    @property
     def filename(self) -> str:
         """Name of the download."""
         classifier = f"-{self.classifier}" if self.classifier else ""
@@ -109,6 +116,11 @@ class PypiPin(_Pin):
     project: _Text
     filename: str = Field(pattern=r"^[\w.+-]+$")
 
+    @property
+    def origin(self) -> str:
+        """Where it is from, for people."""
+        return f"PyPI {self.project}"
+
 
 class GoPin(_Pin):
     """A program built from a Go module, with the toolchain that is pinned as ``go``."""
@@ -117,6 +129,11 @@ class GoPin(_Pin):
     package: _Text
     """The import path of the program, below its module."""
     module: _Text
+
+    @property
+    def origin(self) -> str:
+        """Where it is from, for people."""
+        return f"Go {self.module}"
 
     @property
     def filename(self) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -100,34 +99,21 @@ class _Bars:
             self._bars.console.print(f"[green]✓[/] {name}: {words}", highlight=False)
 
 
-class Shown(AbstractContextManager[Progress]):
-    """Progress on the standard error: bars if it is a terminal, lines if it is not."""
-
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
-        self._bars: Bars | None = None
-
-    def __enter__(self) -> Progress:
-        """Start showing."""
-        if not self._console.is_terminal:
-            return Lines(lambda line: self._console.print(line, highlight=False, markup=False, soft_wrap=True))
-        columns = (
-            TextColumn("{task.fields[name]:<22}"),
-            TextColumn("{task.fields[what]:<12}"),
-            BarColumn(),
-            DownloadColumn(),
-            TimeElapsedColumn(),
-        )
-        self._bars = Bars(*columns, console=self._console, transient=True)
-        self._bars.start()
-        return _Bars(self._bars)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop showing."""
-        if self._bars is not None:
-            self._bars.stop()
+@contextmanager
+def showing(console: Console) -> Iterator[Progress]:
+    """Progress on ``console``: bars if it is a terminal, lines if it is not."""
+    if not console.is_terminal:
+        yield Lines(lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
+        return
+    columns = (
+        TextColumn("{task.fields[name]:<22}"),
+        TextColumn("{task.fields[what]:<12}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=console, transient=True) as bars:
+        yield _Bars(bars)
 
 
 def megabytes(count: int) -> str:

@@ -109,17 +109,24 @@ class Store:
                 lacking.insert(0, "go")
         return lacking, [env for env in environments if envs.python_of(self.env_folder(env)) is None]
 
-    def ensure(self, pins: Iterable[str], environments: Iterable[str], progress: Progress | None = None) -> None:
-        """Fetch what is missing of the given pins and environments, in parallel; raises :class:`ArtifactError`."""
+    def ensure(
+        self, pins: Iterable[str], environments: Iterable[str], progress: Progress | None = None, *, cached: bool = True
+    ) -> None:
+        """Fetch what is missing of the given pins and environments, in parallel; raises :class:`ArtifactError`.
+
+        ``cached=False`` installs Python packages past uv's cache.
+        """
         # Registry clients are slow to import, and needed only when something is missing.
         from lakehold.release.fetch import fetch
 
         lacking, unbuilt = self.missing(pins, environments)
         if lacking or unbuilt:
-            fetch(self, lacking, unbuilt, progress)
+            fetch(self, lacking, unbuilt, progress, cached=cached)
 
     def verify(self, name: str) -> list[str]:
-        """Sentences on everything in an artifact that is not as pinned; empty when all is well."""
+        """Sentences on every file of an artifact or environment that is not as pinned; empty when all is well."""
+        if name in self.pins.envs:
+            return envs.verify(self.python(name).parent.parent)
         pin = self.pins.artifact(name)
         folder = self.artifact(name) if not is_single(pin) else self.artifact(name).parent
         found = manifest.describe(folder)
@@ -129,10 +136,6 @@ class Store:
         if not record.is_file() or manifest.total(record.read_text(encoding="utf-8")) != pin.tree:
             return [f"its files add up to {manifest.total(found)}, pinned is {pin.tree}; its manifest is wrong as well"]
         return manifest.differences(record.read_text(encoding="utf-8"), found)
-
-    def verify_env(self, env: str) -> list[str]:
-        """Sentences on every file of an environment that is not as it was installed."""
-        return envs.verify(self.python(env).parent.parent)
 
     def remove(self, name: str) -> None:
         """Take a pin or an environment out of the store, with what is left of its download."""
