@@ -1,0 +1,76 @@
+"""A running platform, driven by tests as a user drives it: by the ``lakehold`` command."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class RunningPlatform:
+    """A platform that is up, driven as a user drives it: by the ``lakehold`` command."""
+
+    state: Path
+    checkout: Path = CHECKOUT
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "LAKEHOLD_STATE": str(self.state)}
+
+    def lakehold(
+        self, *arguments: str, timeout: int = 600, check: bool = True, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("lakehold")), *arguments]
+        done = subprocess.run(
+            command, cwd=self.checkout, env=self.environment, capture_output=True, text=True, timeout=timeout, input=stdin
+        )
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(arguments)} exited {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        return done
+
+    def sql(self, statement: str, user: str = "admin") -> list[dict[str, str]]:
+        done = self.lakehold("sql", "--format", "csv", "--user", user, statement)
+        return list(csv.DictReader(io.StringIO(done.stdout)))
+
+    def status(self) -> list[dict[str, Any]]:
+        return list(json.loads(self.lakehold("status", "--json", check=False).stdout)["processes"])
+
+    def variables(self) -> dict[str, str]:
+        return dict(json.loads(self.lakehold("env", "--format", "json").stdout))
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that belongs to this state directory, told by its environment."""
+        return [process for process in psutil.process_iter() if _belongs(process, self.state)]
+
+    def run_days(self, first: str, last_exclusive: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.lakehold("run", "flights_daily", "--from", first, "--to", last_exclusive, "--wait", check=check)
+
+
+def _belongs(process: psutil.Process, state: Path) -> bool:
+    try:
+        return process.environ().get("LAKEHOLD_STATE") == str(state)
+    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+        return False
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait until the condition holds; fail with ``what`` when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds} s: {what}")
+        time.sleep(0.5)
