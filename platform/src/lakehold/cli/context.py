@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,10 @@ from lakehold.config.settings import Settings
 from lakehold.errors import NotRunningError
 from lakehold.local.site import load_site, registered, state_directory
 
-OUT = Console(soft_wrap=True)
+_PIPE_WIDTH = 200
+"""Columns where there is no terminal to ask; a table is only as wide as what it shows."""
+
+OUT = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 """Answers: what a script would read."""
 ERR = Console(stderr=True)
 """Progress and errors."""

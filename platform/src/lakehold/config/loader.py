@@ -15,6 +15,8 @@ from lakehold.config.settings import Settings
 from lakehold.errors import ConfigError
 
 FILE = "lakehold.toml"
+_MEANT = 0.7
+"""How alike a variable's key and a setting's must be for the one to be taken for the other, misspelt."""
 _SECTIONS = tuple(
     name
     for name, field in Settings.model_fields.items()
@@ -60,7 +62,8 @@ def environment_overrides(environ: Mapping[str, str]) -> dict[tuple[str, ...], t
     """Return key path → (value, variable) for each variable that names a setting.
 
     ``LAKEHOLD_TRINO_HEAP=3G`` is ``[trino] heap``, ``LAKEHOLD_PORTS_AIRFLOW=8080`` is ``[ports] airflow``,
-    ``LAKEHOLD_STATE=/big/disk`` is ``state``. Other ``LAKEHOLD_`` variables belong to somebody else and are left alone.
+    ``LAKEHOLD_STATE=/big/disk`` is ``state``. A misspelt key is found here and refused later; what resembles no key
+    (``LAKEHOLD_TRINO_PASSWORD``) belongs to somebody else and is left alone.
     """
     found: dict[tuple[str, ...], tuple[str, str]] = {}
     for variable, value in environ.items():
@@ -72,7 +75,7 @@ def environment_overrides(environ: Mapping[str, str]) -> dict[tuple[str, ...], t
             found[(name,)] = (value, variable)
         elif section == "ports" and key:
             found[("ports", key.replace("__", "."))] = (value, variable)
-        elif section in _SECTIONS and key:
+        elif section in _SECTIONS and difflib.get_close_matches(key, _known((section,)), n=1, cutoff=_MEANT):
             found[(section, key)] = (value, variable)
     return found
 

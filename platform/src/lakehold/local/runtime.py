@@ -166,7 +166,8 @@ class _Bringing:
             self._report.failed(self._name, str(error).splitlines()[0])
             raise
         seconds = time.monotonic() - begin
-        self._report.done(self._name, f"healthy after {seconds:.1f} s" if started else "was running already")
+        well = f"healthy after {seconds:.1f} s" if started else "was running already"
+        self._report.done(self._name, well if self._plan.processes else "configured")
         return Outcome(component=self._name, started=started, seconds=seconds)
 
     def _carry_out(self) -> bool:
@@ -199,6 +200,7 @@ class _Bringing:
             path = site.conf(self._name) / file.path
             ensure_directory(path.parent)
             write_atomic(path, file.text)
+        self._remove_stale_files()
         for _part, spec in self._plan.processes:
             write_atomic(site.state / "run" / "spec" / f"{spec.name}.json", spec.dumps())
         specs = [spec for _part, spec in (*self._plan.before, *self._plan.processes, *self._plan.after)]
@@ -206,6 +208,14 @@ class _Bringing:
         if user is not None:
             for folder in owned_folders(component, site):
                 _give(folder, user, everything=folder == site.conf(self._name))
+
+    def _remove_stale_files(self) -> None:
+        """Remove files an earlier declaration had: a catalog that was renamed must not stay under its old name."""
+        path = self._site.state / "run" / "once" / f"{self._name}.files.json"
+        declared = {file.path for file in self._plan.files}
+        for name in set((read_json(path) or {}).get("files", [])) - declared:
+            (self._site.conf(self._name) / name).unlink(missing_ok=True)
+        write_json(path, {"files": sorted(declared)})
 
     def _current(self, info: Info | None, spec: Spec) -> bool:
         """Whether the process runs, and as it would be started now."""
