@@ -189,8 +189,15 @@ def environment() -> dict[str, str]:
 
 
 def run(command: list[str], purpose: str) -> None:
-    """Run a command whose output is for the user."""
-    if subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, check=False).returncode:
+    """Run a command, passing on what it says but for the list of every package."""
+    process = subprocess.Popen(
+        command, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
+    )
+    assert process.stderr is not None  # noqa: S101 - what PIPE means
+    for line in process.stderr:
+        if not line.startswith((" + ", " - ", " ~ ")):
+            sys.stderr.write(line)
+    if process.wait():
         raise BootstrapError(
             f"Could not {purpose}; the reason is above.\n  remedy: check the network, then run make again"
         )
