@@ -90,6 +90,7 @@ AIRFLOW = Component(
         "postgres.engine",
         "s3.airflow",
         "s3.engine",
+        "s3.spark",
         "trino.dbt",
         "trino.gates",
         "lineage.token",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakehold.components.airflow import AIRFLOW
 from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Component
 from lakehold.components.objectstore import OBJECTSTORE
@@ -10,7 +11,7 @@ from lakehold.components.spark import SPARK
 from lakehold.components.trino import TRINO
 from lakehold.errors import ConfigError
 
-COMPONENTS: tuple[Component, ...] = (POSTGRES, OBJECTSTORE, LINEAGE, TRINO, SPARK)
+COMPONENTS: tuple[Component, ...] = (POSTGRES, OBJECTSTORE, LINEAGE, TRINO, SPARK, AIRFLOW)
 """Every component."""
 
 

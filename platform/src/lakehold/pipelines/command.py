@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from lakehold.config.platform import Platform, load
 
@@ -22,7 +22,8 @@ _GUARD = Path(__file__).with_name("guard.py")
 _GRACE_SECONDS = 4
 """Less than the 5 s after which Airflow's supervisor turns from SIGTERM to SIGKILL."""
 
-_INHERITED = ("HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LAKEHOLD_PLATFORM")
+_INHERITED = ("HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LAKEHOLD_PLATFORM", "LAKEHOLD_STATE", "LAKEHOLD_PROCESS")
+"""The last two mark a process as ours, so that ``lakehold down`` finds it whatever has happened."""
 
 
 def checkout_of(context: Mapping[str, Any], platform: Platform) -> Path:
@@ -52,7 +53,7 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
         """Return the argument list; secrets never belong in it."""
         raise NotImplementedError
 
-    def variables(self, context: Mapping[str, Any], platform: Platform) -> Mapping[str, str]:  # noqa: ARG002
+    def extra_environment(self, context: Mapping[str, Any], platform: Platform) -> Mapping[str, str]:  # noqa: ARG002
         """Return what the command's environment holds besides the common variables."""
         return {}
 
@@ -60,7 +61,7 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
         """Run the command; every line it prints goes to the log."""
         platform = load()
         arguments = self.command(context, platform)
-        environment = {**self._common(context, platform), **self.variables(context, platform)}
+        environment = {**self._common(context, platform), **self.extra_environment(context, platform)}
         self.log.info("$ %s", " ".join(arguments))
         for line in self.lines(arguments, environment, checkout_of(context, platform)):
             self.on_line(line)

@@ -63,7 +63,7 @@ class SparkJob(Command):
             *self.arguments,
         ]
 
-    def variables(self, context: Mapping[str, Any], platform: Platform) -> dict[str, str]:  # noqa: ARG002
+    def extra_environment(self, context: Mapping[str, Any], platform: Platform) -> dict[str, str]:  # noqa: ARG002
         """Return where Java and Python are."""
         engine = platform.pythons["engine"]
         return {
