@@ -46,9 +46,24 @@ def properties(site: Site) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(spark.cores),
         # Names of secrets that Spark's own pattern does not know; what matches is hidden in logs and lineage.
         "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|api[._-]?key",
-        **spark_catalog_conf(site),
+        **_catalog(site),
         **_lineage(site),
     }
+
+
+def _catalog(site: Site) -> dict[str, str]:
+    """Give the catalog's properties so that the OpenLineage listener can name its tables.
+
+    The listener (1.53) knows no JDBC catalog: it takes the ``uri`` for a Hive metastore's, cannot read it, and leaves
+    every table out. Iceberg reads its options in any case, the listener only in lower case; without an ``uri`` it names
+    tables by their location, and asks for a metastore's address only to put it into a symlink.
+    """
+    prefix = f"spark.sql.catalog.{site.settings.catalog.name}"
+    values = spark_catalog_conf(site)
+    if values[f"{prefix}.type"] != "jdbc":
+        return values
+    values[f"{prefix}.URI"] = values.pop(f"{prefix}.uri")
+    return {**values, "spark.hadoop.hive.metastore.uris": f"thrift://{site.settings.catalog.name}"}
 
 
 def _lineage(site: Site) -> dict[str, str]:
