@@ -14,12 +14,13 @@ from lakehold.cli.env import env
 from lakehold.cli.lineage import lineage
 from lakehold.cli.logs import logs
 from lakehold.cli.pins import pins
+from lakehold.cli.run import run
 from lakehold.cli.sql import sql
 from lakehold.cli.status import status
 from lakehold.cli.up import up
 from lakehold.errors import LakeholdError
 
-VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, lineage, pins)
+VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, run, lineage, pins)
 """Every verb, in the order ``lakehold --help`` lists them."""
 
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
