@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -110,7 +111,8 @@ class Lab:
         if not isinstance(health, Http):
             return subprocess.run(health.command, check=False, cwd=self.site.state).returncode == 0
         try:
-            with httpx.Client(verify=str(self.site.tls / "ca.pem"), trust_env=False) as client:
+            trusted = ssl.create_default_context(cafile=self.site.tls / "ca.pem")
+            with httpx.Client(verify=trusted, trust_env=False) as client:
                 answer = client.get(health.url)
         except httpx.HTTPError:
             return False

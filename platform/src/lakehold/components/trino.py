@@ -105,8 +105,6 @@ def lineage_properties(site: Site) -> dict[str, str]:
         "openlineage-event-listener.trino.include-query-types": (
             "INSERT,MERGE,UPDATE,DELETE,ALTER_TABLE_EXECUTE,DATA_DEFINITION"
         ),
-        # Plans and statistics: most of an event's 60 to 160 KB, and nothing of its lineage.
-        "openlineage-event-listener.disabled-facets": "trino_metadata,trino_query_statistics",
     }
 
 

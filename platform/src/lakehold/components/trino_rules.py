@@ -15,6 +15,10 @@ SERVICES = ("dbt", "gates")
 SCHEMAS = ("bronze", "silver", "gold", "ops")
 """Layers of the lakehouse, and ``ops`` for what the platform itself records (results of gates)."""
 
+_READ_ONLY = {"filter": "true"}
+"""A row filter that keeps every row. File-based rules never ask who may run ``ALTER TABLE … EXECUTE`` (``optimize``,
+``expire_snapshots``, ``remove_orphan_files``), but Trino refuses it on a table that has a row filter for the user."""
+
 _WRITE = ["SELECT", "INSERT", "UPDATE", "DELETE", "OWNERSHIP"]
 _SHADOW = "(__audit_[a-z0-9_]+)?"
 """A layer's shadow schemas, where a run writes what is not published yet."""
@@ -67,7 +71,8 @@ def _schemas(catalog: str) -> list[dict[str, Any]]:
 
 def _tables(catalog: str) -> list[dict[str, Any]]:
     def rule(who: dict[str, str], schema: str, privileges: list[str]) -> dict[str, Any]:
-        return {**who, "catalog": catalog, "schema": schema, "privileges": privileges}
+        guard = {} if "OWNERSHIP" in privileges else _READ_ONLY
+        return {**who, "catalog": catalog, "schema": schema, "privileges": privileges, **guard}
 
     engineer, analyst = {"group": "engineer"}, {"group": "analyst"}
     dbt, gates = {"user": "dbt"}, {"user": "gates"}
