@@ -42,8 +42,8 @@ def flights(source: Path) -> Iterator[Delivery]:
         for line in lines:
             year, month, day, _ = line.split(b",", 3)
             days.setdefault(date(int(year), int(month), int(day)), []).append(line)
-    for day in sorted(days):
-        yield Delivery(key=f"flights/{day}.csv", body=b"".join([header, *days[day]]), rows=len(days[day]))
+    for of_day, rows in sorted(days.items()):
+        yield Delivery(key=f"flights/{of_day}.csv", body=b"".join([header, *rows]), rows=len(rows))
 
 
 def references(source: Path) -> Iterator[Delivery]:
