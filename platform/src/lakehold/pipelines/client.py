@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
@@ -181,7 +181,7 @@ class AirflowClient:
         """Return the log of a task's last attempt, one string a line."""
         path = f"{_runs(run.dag_id)}/{quote(run.run_id)}/taskInstances/{quote(task.task_id)}/logs/{task.attempt}"
         content = self._get(path, map_index=task.map_index, full_content="true")["content"]
-        return [line for entry in content for line in _lines(entry)]
+        return [line for entry in _without_sources(content) for line in _lines(entry)]
 
     def _get(self, path: str, **parameters: str | int) -> Any:
         return self._checked(self._send("GET", path, params=parameters))
@@ -220,6 +220,14 @@ def _task(entry: Mapping[str, Any]) -> TaskState:
         start=start,
         end=end,
     )
+
+
+def _without_sources(content: Sequence[Any]) -> Sequence[Any]:
+    """Leave out the list of log files, which Airflow puts first as a group of its own."""
+    for number, entry in enumerate(content):
+        if isinstance(entry, dict) and entry.get("event") == "::endgroup::":
+            return content[number + 1 :]
+    return content
 
 
 def _lines(entry: Any) -> list[str]:
