@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,9 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lakehold.config.loader import find_checkout, load_settings
+from lakehold.cli.context import Context
 from lakehold.lineage.client import ask
-from lakehold.local.site import load_site
 
 _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan"}
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, instead of a table.")
@@ -90,9 +87,7 @@ def datasets(as_json: bool, **filters: str | int) -> None:
 @click.option("--job", default="", help="Only events of jobs whose name contains this.")
 @click.option("--run", default="", help="Only events of the run of this id.")
 @click.option("--type", default="", help="Only events of this type: START, RUNNING, COMPLETE, FAIL, ABORT, OTHER.")
-@click.option(
-    "--rejected", is_flag=True, help="List what was sent but is no OpenLineage event, with the reason."
-)
+@click.option("--rejected", is_flag=True, help="List what was sent but is no OpenLineage event, with the reason.")
 @_LIMIT
 @_AS_JSON
 def events(as_json: bool, rejected: bool, **filters: str | int) -> None:
@@ -125,7 +120,8 @@ def _show(list_: str, filters: Mapping[str, str | int], columns: Sequence[Column
         return
     console = Console()
     if not rows:
-        console.print(f"No {list_} match." if len(filters) > 1 else f"No {list_} yet.")
+        asked = any(value for key, value in filters.items() if key != "limit")
+        console.print(f"No {list_} match." if asked else f"No {list_} yet.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, _ in columns:
@@ -169,6 +165,5 @@ def _short(dataset: Any) -> str:
 
 def _service() -> tuple[str, str]:
     """Return the service's address and token of the installation the command runs in."""
-    checkout = find_checkout(Path(os.environ.get("LAKEHOLD_CHECKOUT") or Path.cwd()))
-    site = load_site(load_settings(checkout), checkout)
+    site = Context().existing_site()
     return f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]

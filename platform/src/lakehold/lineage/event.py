@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 from uuid import UUID
 
+import orjson
+
 EVENT_TYPES = frozenset({"START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"})
 ENDED_AS = frozenset({"COMPLETE", "ABORT", "FAIL"})
 
@@ -177,10 +179,13 @@ def _event(value: Any, text: str) -> Event:
 
 def _digest(value: Any) -> bytes:
     try:
-        canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    except RecursionError:
-        raise MalformedError("the JSON is nested too deeply") from None
-    return hashlib.blake2b(canonical.encode("ascii"), digest_size=16).digest()
+        canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # numbers over 64 bits, halves of surrogate pairs: what only the slower writer can write
+        try:
+            canonical = json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+        except RecursionError:
+            raise MalformedError("the JSON is nested too deeply") from None
+    return hashlib.blake2b(canonical, digest_size=16).digest()
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:

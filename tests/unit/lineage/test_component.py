@@ -1,0 +1,29 @@
+from pathlib import Path
+
+from lakehold.components.lineage import LINEAGE
+from lakehold.components.model import Http, Site
+from lakehold.config.settings import Settings
+
+SITE = Site(
+    settings=Settings(),
+    checkout=Path("/checkout"),
+    state=Path("/state"),
+    artifacts={},
+    pythons={"lakehold": Path("/env/bin/python")},
+    ports={"postgres": 15432, "lineage": 18090},
+    secrets={"lineage.token": "the-token-of-lineage", "postgres.lineage": "the-password"},
+)
+
+
+def test_no_secret_is_on_a_command_line() -> None:
+    commands = [LINEAGE.before[0].command(SITE), LINEAGE.processes[0].command(SITE)]
+    assert commands[1] == ["/env/bin/python", "-m", "lakehold.lineage.server"]
+    for command in commands:
+        assert not any(secret in part for secret in SITE.secrets.values() for part in command)
+
+
+def test_it_listens_on_loopback_and_answers_for_its_health_there() -> None:
+    environment = LINEAGE.processes[0].environment(SITE)
+    assert environment["LAKEHOLD_LINEAGE_HOST"] == "127.0.0.1"
+    assert LINEAGE.processes[0].health(SITE) == Http(url="http://127.0.0.1:18090/health")
+    assert "the-password" not in environment["LAKEHOLD_LINEAGE_DATABASE"]
