@@ -8,7 +8,7 @@ from lakehold.cli.context import ERR, OUT, Context
 from lakehold.local.plan import select
 from lakehold.local.progress import reporting
 from lakehold.local.runtime import Runtime, hold
-from lakehold.local.status import collect
+from lakehold.local.status import address
 from lakehold.release.progress import showing
 from lakehold.release.store import Store
 
@@ -34,13 +34,15 @@ def up(components: tuple[str, ...]) -> None:
     site = context.site
     pins = dict.fromkeys(pin for component in chosen for pin in component.artifacts)
     environments = dict.fromkeys(env for component in chosen for env in component.pythons if env != "lakehold")
+    store = Store.default()
     with showing(ERR) as progress:
-        Store.default().ensure(pins, environments, progress)
+        store.ensure(pins, environments, progress)
     with reporting(ERR) as reporter, hold(site.state, reporter):
-        Runtime(site, context.components, reporter).up(components)
-    for entry in collect(site, chosen):
-        if entry.url:
-            OUT.print(f"{entry.process:<24} {entry.url}", highlight=False, markup=False)
+        Runtime(site, context.components, reporter, store.verify).up(components)
+    for component in chosen:
+        for process in component.processes:
+            if where := address(site, component, process):
+                OUT.print(f"{process.name:<24} {where}", highlight=False, markup=False)
     OUT.print(
         "\nlakehold status shows memory and health, lakehold env what a client needs to connect.", highlight=False
     )

@@ -57,3 +57,8 @@ def remedy(lines: list[str], otherwise: str) -> str:
         if re.search(pattern, text):
             return advice
     return otherwise
+
+
+def size(path: Path) -> int:
+    """Return a log's size in bytes; 0 when there is none."""
+    return path.stat().st_size if path.exists() else 0

@@ -85,7 +85,7 @@ def _status(site: Site, component: Component, process: Process, info: Info | Non
         pid=info.pid if info and alive else None,
         health=health,
         reason=reason,
-        url=_url(site, component, process),
+        url=address(site, component, process),
         memory=memory if alive else None,
         restarts=max(0, int(record.get("starts", 0)) - 1),
         uptime=int(time.time()) - info.started if info and alive else None,
@@ -103,13 +103,13 @@ def _health(site: Site, process: Process, info: Info) -> tuple[str, str]:
     return ("starting" if time.time() - info.started < process.start_seconds else "unhealthy"), reason
 
 
-def _url(site: Site, component: Component, process: Process) -> str:
-    """Return where a person or client finds the process: the origin of its health check, else the component's port."""
+def address(site: Site, component: Component, process: Process) -> str:
+    """Return where a client finds the process: its health check's origin, or the port if it is the main one."""
     health = process.health(site)
     if isinstance(health, Http):
         scheme, _, rest = health.url.partition("://")
         return f"{scheme}://{rest.split('/')[0]}"
-    port = site.ports.get(component.name)
+    port = site.ports.get(component.name) if process is component.processes[0] else None
     return f"{site.host}:{port}" if port else ""
 
 
