@@ -12,7 +12,8 @@ from typing import Protocol
 
 from lakehold.errors import ArtifactError
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
+"""Bytes of a piece; what an interruption loses at most."""
 _ATTEMPTS = 5
 
 

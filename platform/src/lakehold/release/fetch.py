@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from lakehold.release.store import Store
 
 _PARALLEL = 4
+_BEAT = 2.0
+"""Seconds between two looks at what is under way."""
 _WAITING = "waiting"
 _DRAFT = ".draft-"
 
@@ -82,9 +84,7 @@ class _Fetch:
         with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="fetch") as pool:
             futures = [pool.submit(job) for job in jobs]
             try:
-                done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
-                if waiting or any(future.exception() for future in done):
-                    self._stop.set()
+                self._watch(futures)
             except BaseException:
                 self._stop.set()
                 raise
@@ -94,6 +94,16 @@ class _Fetch:
         failures = [error for future in futures if not future.cancelled() and (error := future.exception())]
         for error in sorted(failures, key=lambda error: isinstance(error, _StoppedError)):
             raise error
+
+    def _watch(self, futures: list[Future[None]]) -> None:
+        """Wait for all, or for the first failure."""
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=_BEAT, return_when=FIRST_EXCEPTION)
+            self._progress.beat()
+            if any(future.exception() for future in done):
+                self._stop.set()
+                return
 
     def _environments(self, names: list[str]) -> None:
         for name in names:

@@ -25,6 +25,9 @@ class Progress(Protocol):
     def done(self, name: str, words: str) -> None:
         """``name`` is finished."""
 
+    def beat(self) -> None:
+        """Called now and then, so that a long silence can be broken."""
+
 
 class Silent:
     """Says nothing."""
@@ -36,6 +39,9 @@ class Silent:
         """Ignore."""
 
     def done(self, name: str, words: str) -> None:
+        """Ignore."""
+
+    def beat(self) -> None:
         """Ignore."""
 
 
@@ -50,13 +56,16 @@ class Lines:
         self._clock = clock
         self._lock = threading.Lock()
         self._steps: dict[str, tuple[str, int, int, float]] = {}
+        self._began: dict[str, float] = {}
+        self._spoke = clock()
 
     def step(self, name: str, what: str, total: int = 0) -> None:
         """Say what begins."""
         size = f" ({megabytes(total)})" if total else ""
         with self._lock:
             self._steps[name] = (what, total, 0, self._clock())
-            self._say(f"{name}: {what}{size}")
+            self._began[name] = self._clock()
+            self._tell(f"{name}: {what}{size}")
 
     def moved(self, name: str, count: int) -> None:
         """Say how far it is, when the last word was long enough ago."""
@@ -65,13 +74,26 @@ class Lines:
             done += count
             if self._clock() - told >= self._every and total:
                 told = self._clock()
-                self._say(f"{name}: {what} {min(100, 100 * done // total)} % of {megabytes(total)}")
+                self._tell(f"{name}: {what} {min(100, 100 * done // total)} % of {megabytes(total)}")
             self._steps[name] = (what, total, done, told)
 
     def done(self, name: str, words: str) -> None:
         """Say that it is finished."""
         with self._lock:
-            self._say(f"{name}: {words}")
+            self._began.pop(name, None)
+            self._tell(f"{name}: {words}")
+
+    def beat(self) -> None:
+        """Say what is under way, when nothing was said for a while."""
+        with self._lock:
+            now = self._clock()
+            if self._began and now - self._spoke >= 2 * self._every:
+                under_way = (f"{name} ({self._steps[name][0]}, {now - at:.0f} s)" for name, at in self._began.items())
+                self._tell(f"still at it: {', '.join(under_way)}")
+
+    def _tell(self, words: str) -> None:
+        self._spoke = self._clock()
+        self._say(words)
 
 
 class _Bars:
@@ -97,6 +119,9 @@ class _Bars:
             if task is not None:
                 self._bars.remove_task(task)
             self._bars.console.print(f"[green]✓[/] {name}: {words}", highlight=False)
+
+    def beat(self) -> None:
+        pass
 
 
 @contextmanager
