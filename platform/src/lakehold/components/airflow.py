@@ -11,9 +11,9 @@ ADMIN = "admin"
 
 _SCHEDULER_SETTINGS = '''"""Read by Airflow's scheduler when it starts."""
 
-from lakehold.pipelines.forks import die_with_parent
+from lakehold.pipelines.scheduler import prepare
 {imports}
-die_with_parent()
+prepare()
 '''
 
 _PRE_IMPORTED = """

@@ -15,6 +15,7 @@ import httpx
 from lakehold.errors import ConfigError, LakeholdError, NotRunningError
 
 FINISHED = ("success", "failed")
+_UNDER_WAY = ("running", "deferred", "queued", "restarting")
 _CONFLICT, _NOT_FOUND, _UNAUTHORIZED = 409, 404, 401
 _PAGE = 100
 _NEW_FILE_SECONDS, _FIRST_START_SECONDS = 15, 60
@@ -84,7 +85,10 @@ class TaskState:
 
     def seconds(self, now: datetime) -> float | None:
         """How long it has taken so far; None before it starts."""
-        return ((self.end or now) - self.start).total_seconds() if self.start else None
+        if self.start is None:
+            return None
+        end = self.end if self.end and self.state not in _UNDER_WAY else now
+        return (end - self.start).total_seconds()
 
 
 class AirflowClient:
