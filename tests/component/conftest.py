@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -42,11 +42,13 @@ class Lab:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.started: set[str] = set()
 
     def start(self, name: str) -> None:
         """Start a component and what it needs, unless it runs."""
-        if name in self.running:
+        if name in self.started:
             return
+        self.started.add(name)
         declared = component(name)
         for needed in declared.needs:
             self.start(needed)
@@ -123,8 +125,9 @@ class Lab:
         return self.site.state / "logs" / f"{name}.log"
 
     def stop(self, name: str) -> None:
-        """Stop one component as its declaration says."""
-        (process,) = component(name).processes
+        """Stop one process as its declaration says."""
+        process = next(each for part in COMPONENTS for each in part.processes if each.name == name)
+        self.started -= {part.name for part in COMPONENTS if process in part.processes}
         running = self.running.pop(name)
         running.send_signal(getattr(signal, f"SIG{process.stop_signal}"))
         running.wait(process.stop_seconds)
@@ -138,11 +141,11 @@ class Lab:
         return [*_NOBODY, *command] if part.unprivileged and os.geteuid() == 0 else command
 
 
-def make_site(folder: Path, settings: Settings | None = None) -> Site:
+def make_site(folder: Path, settings: Settings | None = None, checkout: Path = REPOSITORY) -> Site:
     """An installation in ``folder`` with ports, secrets and certificates of its own."""
     base = settings or Settings()
     own = base.model_copy(update={"state": folder / "state", "ports": free_ports(_port_names())})
-    site = load_site(own, REPOSITORY)
+    site = load_site(own, checkout)
     site.state.chmod(0o711)
     return (
         site if "lineage" in site.ports else dataclasses.replace(site, ports={**site.ports, **free_ports(["lineage"])})
@@ -153,15 +156,28 @@ def _port_names() -> list[str]:
     return [f"{part.name}.{port}" if port else part.name for part in COMPONENTS for port in part.ports]
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """One site with its own servers for the whole test run."""
+@contextlib.contextmanager
+def laboratory(settings: Settings | None = None, checkout: Path = REPOSITORY) -> Iterator[Lab]:
+    """A lab with a site of its own; everything is stopped and removed in the end."""
     # Not pytest's own folder: that is closed to the user PostgreSQL runs as.
     folder = Path(tempfile.mkdtemp(prefix="lakehold-test-"))
     folder.chmod(0o711)
-    laboratory = Lab(make_site(folder))
+    made = Lab(make_site(folder, settings, checkout))
     try:
-        yield laboratory
+        yield made
     finally:
-        laboratory.close()
+        made.close()
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """One site with its own servers for the whole test run."""
+    with laboratory() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def new_lab() -> Callable[..., contextlib.AbstractContextManager[Lab]]:
+    """Make a lab with other settings, or of another checkout: ``with new_lab(settings, checkout) as lab:``."""
+    return laboratory
