@@ -1,0 +1,1 @@
+"""Quality gates: expectation suites as data, run by Great Expectations against Trino."""
