@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from airflow.sdk import dag
-
 from lakehold.pipelines.dbt import dbt_task_group
 from lakehold.pipelines.gate import Gate
 from lakehold.pipelines.landing import LandedFiles
@@ -22,6 +21,8 @@ FILES = ["flights/{day}.csv", *(f"reference/{name}.csv" for name in ("airlines",
 @dag(
     schedule="@daily",
     start_date=datetime(2013, 1, 1),
+    # The data end with the year. Without an end the schedule would go on, and wait for files of today.
+    end_date=datetime(2013, 12, 31),
     catchup=False,
     # Two runs would replace the same marts.
     max_active_runs=1,

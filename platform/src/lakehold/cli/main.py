@@ -8,6 +8,7 @@ import click
 
 from lakehold import __version__
 from lakehold.cli.context import ERR
+from lakehold.cli.demo import demo
 from lakehold.cli.doctor import doctor
 from lakehold.cli.down import down
 from lakehold.cli.env import env
@@ -20,7 +21,7 @@ from lakehold.cli.status import status
 from lakehold.cli.up import up
 from lakehold.errors import LakeholdError
 
-VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, run, lineage, pins)
+VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, run, demo, lineage, pins)
 """Every verb, in the order ``lakehold --help`` lists them."""
 
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it

