@@ -36,7 +36,13 @@ class RunningPlatform:
     ) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("lakehold")), *arguments]
         done = subprocess.run(
-            command, cwd=self.checkout, env=self.environment, capture_output=True, text=True, timeout=timeout, input=stdin
+            command,
+            cwd=self.checkout,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=stdin,
         )
         if check and done.returncode:
             pytest.fail(f"{' '.join(arguments)} exited {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from airline import Airline
 from running_platform import RunningPlatform
 
 
@@ -20,3 +21,19 @@ def platform() -> Iterator[RunningPlatform]:
         finally:
             running.lakehold("down", timeout=120)
         assert [process.pid for process in running.processes()] == [], "lakehold down left processes"
+
+
+@pytest.fixture(scope="session")
+def airline(platform: RunningPlatform) -> Airline:
+    """The landing bucket holds the whole year."""
+    airline = Airline(platform)
+    airline.deliver_all()
+    return airline
+
+
+@pytest.fixture(scope="session")
+def day_run(platform: RunningPlatform, airline: Airline) -> tuple[RunningPlatform, str]:
+    """The first day has been run; the platform and the run's name."""
+    assert airline.rows("2013-01-01")
+    printed = platform.run_days("2013-01-01", "2013-01-02").stdout
+    return platform, printed.split()[1]

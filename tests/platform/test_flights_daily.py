@@ -1,0 +1,109 @@
+"""The main job on real flights: days, corrections, bad files and a year give the known answers."""
+
+from __future__ import annotations
+
+import pytest
+from airline import Airline
+from running_platform import RunningPlatform
+
+DAY = "2013-01-01"
+FLIGHTS = "lakehouse.silver.flights"
+YEAR = (
+    "select count(*) as flights, count(distinct carrier) as carriers, count(arr_delay) as arrived, "
+    f"round(avg(arr_delay), 6) as mean, count_if(carrier = 'UA') as united from {FLIGHTS}"
+)
+
+
+def fingerprint(platform: RunningPlatform, table: str, where: str = "true") -> dict[str, str]:
+    """A checksum of all rows and columns of a table, whatever their order."""
+    columns = [row["Column"] for row in platform.sql(f"describe {table}")]
+    row = ", ".join(f'"{column}"' for column in columns)
+    [answer] = platform.sql(
+        f"select count(*) as n, checksum(cast(row({row}) as json)) as sum from {table} where {where}"
+    )
+    return answer
+
+
+def fingerprints(platform: RunningPlatform) -> dict[str, dict[str, str]]:
+    tables = platform.sql(
+        "select table_schema as s, table_name as t from lakehouse.information_schema.tables "
+        "where table_schema in ('bronze', 'silver', 'gold') and table_type = 'BASE TABLE'"
+    )
+    names = [f"lakehouse.{row['s']}.{row['t']}" for row in tables]
+    assert len(names) >= 7  # flights in bronze and silver, four marts or more, reference tables
+    return {name: fingerprint(platform, name) for name in names}
+
+
+def test_a_day_gives_exactly_its_files_rows(day_run: tuple[RunningPlatform, str], airline: Airline) -> None:
+    platform, _ = day_run
+    rows = airline.rows(DAY)
+    arrived = [int(row["arr_delay"]) for row in rows if row["arr_delay"] not in {"", "NA"}]
+    [answer] = platform.sql(
+        f"select count(*) as n, count(arr_delay) as arrived, sum(arr_delay) as late from {FLIGHTS} "
+        f"where flight_date = date '{DAY}'"
+    )
+    assert answer == {"n": str(len(rows)), "arrived": str(len(arrived)), "late": str(sum(arrived))}
+
+
+def test_a_day_run_again_changes_nothing(day_run: tuple[RunningPlatform, str]) -> None:
+    platform, _ = day_run
+    before = fingerprints(platform)
+    platform.run_days(DAY, "2013-01-02")
+    assert fingerprints(platform) == before
+
+
+def test_a_late_correction_replaces_its_day_and_can_be_taken_back(
+    day_run: tuple[RunningPlatform, str], airline: Airline
+) -> None:
+    platform, _ = day_run
+    before = fingerprints(platform)
+    airline.deliver_without_last_rows(DAY, 40)
+    platform.run_days(DAY, "2013-01-02")
+    [answer] = platform.sql(f"select count(*) as n from {FLIGHTS} where flight_date = date '{DAY}'")
+    assert int(answer["n"]) == len(airline.rows(DAY)) - 40
+    airline.deliver(DAY)
+    platform.run_days(DAY, "2013-01-02")
+    assert fingerprints(platform) == before
+
+
+def test_a_truncated_file_is_quarantined_and_readers_keep_what_they_had(
+    day_run: tuple[RunningPlatform, str], airline: Airline
+) -> None:
+    platform, _ = day_run
+    before = fingerprints(platform)
+    airline.deliver_cut("2013-01-02", 20_000)
+    try:
+        done = platform.run_days("2013-01-02", "2013-01-03", check=False)
+    finally:
+        airline.deliver("2013-01-02")
+    assert done.returncode == 7
+    assert "flights/2013-01-02.csv" in done.stdout + done.stderr
+    assert "truncated" in done.stdout + done.stderr
+    assert fingerprints(platform) == before
+
+
+def test_the_year_in_one_interval_has_the_known_answers(day_run: tuple[RunningPlatform, str], airline: Airline) -> None:
+    """And its days are, row for row, what they are when loaded by themselves."""
+    platform, _ = day_run
+    assert len(airline.files) > 365
+    alone = fingerprint(platform, FLIGHTS, f"flight_date = date '{DAY}'")
+    platform.run_days("2013-01-01", "2014-01-01")
+    [answer] = platform.sql(YEAR)
+    assert answer == {
+        "flights": "336776",
+        "carriers": "16",
+        "arrived": "327346",
+        "mean": "6.895377",
+        "united": "58665",
+    }
+    assert fingerprint(platform, FLIGHTS, f"flight_date = date '{DAY}'") == alone
+    before = fingerprints(platform)
+    platform.run_days("2013-12-31", "2014-01-01")
+    assert fingerprints(platform) == before
+
+
+@pytest.mark.parametrize("producer", ["airflow", "spark", "trino"])
+def test_every_engine_reported_its_lineage(day_run: tuple[RunningPlatform, str], producer: str) -> None:
+    platform, _ = day_run
+    events = platform.lakehold("lineage", "events", "--limit", "1000", "--json").stdout
+    assert producer in events.lower()
