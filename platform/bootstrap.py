@@ -185,7 +185,7 @@ def base_python() -> str:
 def environment() -> dict[str, str]:
     """The user's environment, less what would change the result."""
     kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
-    return kept | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1"}
+    return kept | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 
 
 def run(command: list[str], purpose: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lakehold.errors import ConfigError
 from lakehold.release.licences import OPEN_DATA, OSI_APPROVED, unapproved
-from lakehold.release.pins import parse_pins
+from lakehold.release.pins import JarsPin, parse_pins
 
 SUM = "0" * 64
 GOOD: dict[str, Any] = {
@@ -136,3 +136,15 @@ def test_expressions(approved: list[str], other: str) -> None:
     assert unapproved(" AND ".join([*approved, other])) == [other]
     assert unapproved("GPL-2.0-only WITH Classpath-exception-2.0") == []
     assert not OSI_APPROVED & OPEN_DATA
+
+
+def test_a_class_path_names_each_jar_with_its_sum() -> None:
+    entry = {key: value for key, value in GOOD.items() if key not in ("coordinates", "sha256", "size")}
+    jars = {"org.example:thing:1.0:fat": {"sha256": SUM, "size": 3}, "org.example:other:2": {"sha256": SUM, "size": 4}}
+    pin = parse_pins(pins_text(thing=entry | {"kind": "jars", "jars": jars})).artifact("thing")
+    assert (pin.size, pin.single, pin.origin) == (7, False, "Maven org.example:thing and 1 more")
+    assert isinstance(pin, JarsPin)
+    assert [file.filename for file in pin.files] == ["thing-1.0-fat.jar", "other-2.jar"]
+    for bad in ({}, {"thing:1": {"sha256": SUM, "size": 1}}, {"org.example:thing:1.0": {"sha256": "0", "size": 1}}):
+        with pytest.raises(ConfigError, match=r"artifacts\.thing"):
+            parse_pins(pins_text(thing=entry | {"kind": "jars", "jars": bad}))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from lakehold.errors import ArtifactError, LakeholdError
 from lakehold.release import envs, golang, manifest, origins
-from lakehold.release.download import Wanted, download, sync_folder, wrong_sum
+from lakehold.release.download import Get, Wanted, download, sync_folder, wrong_sum
 from lakehold.release.locking import locked
-from lakehold.release.pins import GoPin, MavenPin, Pin, PypiPin
+from lakehold.release.pins import GoPin, JarsPin, MavenPin, Pin
 from lakehold.release.progress import Progress, Silent, megabytes
 from lakehold.release.unpack import unpack
 
@@ -125,27 +125,38 @@ class _Fetch:
                 return
             folder.parent.mkdir(parents=True, exist_ok=True)
             self._sweep(pin)
-            if not self._downloaded(pin):
-                if isinstance(pin, GoPin):
-                    self._build(pin, lock_fd)
-                else:
-                    self._download(pin)
+            self._bring(pin, lock_fd)
             self._unpack(pin)
             self._progress.done(pin.name, f"{pin.version} is in the store")
 
-    def _downloaded(self, pin: Pin) -> bool:
-        """Whether an interrupted fetch left the whole download."""
+    def _bring(self, pin: Pin, lock_fd: int) -> None:
+        """Make the pin's verified download be there."""
         target = self._layout.download(pin)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and manifest.sha256(target) == pin.sha256:
-            return True
-        target.unlink(missing_ok=True)
-        return False
+        if isinstance(pin, JarsPin):
+            self._progress.step(pin.name, "downloading", pin.size)
+            target.mkdir(exist_ok=True)
+            for file, jar in pin.files.items():
+                wanted = Wanted(name=pin.name, filename=file.filename, sha256=jar.sha256, size=jar.size)
+                self._download(wanted, partial(origins.locate_maven, file, self._mirrors), target / file.filename)
+        elif isinstance(pin, GoPin):
+            if not _whole(target, pin.sha256):
+                self._build(pin, lock_fd)
+        else:
+            self._progress.step(pin.name, "downloading", pin.size)
+            locate: Callable[[], tuple[str, Get]] = (
+                partial(origins.locate_maven, pin.file, self._mirrors)
+                if isinstance(pin, MavenPin)
+                else partial(origins.locate_pypi, pin, self._mirrors)
+            )
+            self._download(_wanted(pin), locate, target)
 
-    def _download(self, pin: MavenPin | PypiPin) -> None:
-        self._progress.step(pin.name, "downloading", pin.size)
-        address, get = origins.locate(pin, self._mirrors)
-        download(_wanted(pin), address, get, self._layout.download(pin), self._moved(pin.name))
+    def _download(self, wanted: Wanted, locate: Callable[[], tuple[str, Get]], target: Path) -> None:
+        if _whole(target, wanted.sha256):
+            self._progress.moved(wanted.name, wanted.size)
+            return
+        address, get = locate()
+        download(wanted, address, get, target, self._moved(wanted.name))
 
     def _build(self, pin: GoPin, lock_fd: int) -> None:
         toolchain = self._store.pins.artifact("go")
@@ -166,7 +177,11 @@ class _Fetch:
         draft = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{pin.name}--", dir=folder.parent))
         try:
             self._progress.step(pin.name, "unpacking")
-            unpack(source, pin.filename, pin.unpack, draft, self._moved(pin.name))
+            if isinstance(pin, JarsPin):
+                shutil.copytree(source, draft, dirs_exist_ok=True)
+                draft.chmod(0o755)
+            else:
+                unpack(source, pin.filename, pin.unpack, draft, self._moved(pin.name))
             self._progress.step(pin.name, "verifying")
             lines = manifest.describe(draft, self._moved(pin.name))
             if manifest.total(lines) != pin.tree:
@@ -179,7 +194,10 @@ class _Fetch:
             self._layout.manifest(pin).write_text(lines, encoding="utf-8")
             draft.rename(folder)
             sync_folder(folder.parent)
-            source.unlink()
+            if source.is_dir():
+                shutil.rmtree(source)
+            else:
+                source.unlink()
         finally:
             if draft.exists():
                 shutil.rmtree(draft)
@@ -199,6 +217,14 @@ class _Fetch:
     def _check(self) -> None:
         if self._stop.is_set():
             raise _StoppedError("The fetch was stopped.", remedy="lakehold pins fetch")
+
+
+def _whole(target: Path, sha256: str) -> bool:
+    """Whether an interrupted fetch left the whole download; one that is not right is removed."""
+    if target.exists() and manifest.sha256(target) == sha256:
+        return True
+    target.unlink(missing_ok=True)
+    return False
 
 
 def _wanted(pin: Pin) -> Wanted:

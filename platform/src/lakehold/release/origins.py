@@ -18,7 +18,7 @@ from pypi_simple import DistributionPackage, NoSuchProjectError, PyPISimple
 
 from lakehold.errors import ArtifactError
 from lakehold.release.download import Get, Response
-from lakehold.release.pins import MavenPin, PypiPin
+from lakehold.release.pins import MavenFile, PypiPin
 
 _TIMEOUT = (10, 60)
 """Seconds to connect, and between two pieces."""
@@ -38,10 +38,18 @@ class Mirrors:
         return cls(maven=environ.get("LAKEHOLD_MAVEN_REPOSITORY", ""), pypi=pypi)
 
 
-def locate(pin: MavenPin | PypiPin, mirrors: Mirrors) -> tuple[str, Get]:
-    """The address of a pin's file, and the client's own way to get it; :class:`ArtifactError` when it is not there."""
-    if isinstance(pin, MavenPin):
-        return _maven_address(pin, mirrors), _maven_get
+def locate_maven(file: MavenFile, mirrors: Mirrors) -> tuple[str, Get]:
+    """The address of a file in a Maven repository, and jgo's own way to get it."""
+    with tempfile.TemporaryDirectory() as folder:
+        context = maven_context(mirrors, Path(folder))
+        component = context.project(file.group, file.artifact).at_version(file.version)
+        found = component.artifact(file.classifier, file.packaging)
+        repository = next(iter(context.remote_repos.values()))
+        return f"{repository}/{component.path_prefix.as_posix()}/{found.filename}", _maven_get
+
+
+def locate_pypi(pin: PypiPin, mirrors: Mirrors) -> tuple[str, Get]:
+    """The address of a package's file, and the client's own way to get it; :class:`ArtifactError` when it is gone."""
     client = pypi_client(mirrors)
     package = _package(pin, client)
 
@@ -65,15 +73,6 @@ def pypi_client(mirrors: Mirrors) -> PyPISimple:
 def _maven_get(address: str, headers: Mapping[str, str]) -> Response:
     response: Response = http.get(address, headers=dict(headers), stream=True, timeout=_TIMEOUT)
     return response
-
-
-def _maven_address(pin: MavenPin, mirrors: Mirrors) -> str:
-    group, artifact = pin.coordinates.split(":")
-    with tempfile.TemporaryDirectory() as folder:
-        context = maven_context(mirrors, Path(folder))
-        found = context.project(group, artifact).at_version(pin.version).artifact(pin.classifier, pin.packaging)
-        repository = next(iter(context.remote_repos.values()))
-        return f"{repository}/{found.component.path_prefix.as_posix()}/{found.filename}"
 
 
 def _package(pin: PypiPin, client: PyPISimple) -> DistributionPackage:

@@ -20,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 from lakehold.errors import ArtifactError
 from lakehold.release import envs, golang
 from lakehold.release.origins import Mirrors, maven_context, pypi_client
-from lakehold.release.pins import GoPin, MavenPin, Pin
+from lakehold.release.pins import GoPin, JarsPin, MavenFile, MavenPin, Pin
 from lakehold.release.store import Store
 
 
@@ -69,7 +69,9 @@ def direct(requirements: str) -> dict[str, str]:
 
 def _artifact(pin: Pin, store: Store) -> list[Standing]:
     if isinstance(pin, MavenPin):
-        versions = _maven(pin)
+        versions = _maven(pin.file)
+    elif isinstance(pin, JarsPin):
+        versions = _maven(next(iter(pin.files)))
     elif isinstance(pin, GoPin):
         versions = _go(pin, store)
     else:
@@ -79,9 +81,9 @@ def _artifact(pin: Pin, store: Store) -> list[Standing]:
     return [Standing(name=pin.name, pinned=pin.version, newest=latest, where="pins.toml", reason=pin.reason)]
 
 
-def _maven(pin: MavenPin) -> list[str]:
+def _maven(file: MavenFile) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
-        project = maven_context(Mirrors.read(), Path(folder)).project(*pin.coordinates.split(":"))
+        project = maven_context(Mirrors.read(), Path(folder)).project(file.group, file.artifact)
         project.update()
         return [str(version) for version in project.metadata.versions]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -56,16 +58,28 @@ class Unpack(_Strict):
         return self
 
 
+class MavenFile(NamedTuple):
+    """One file of a Maven repository."""
+
+    group: str
+    artifact: str
+    version: str
+    classifier: str
+    packaging: str
+
+    @property
+    def filename(self) -> str:
+        """Its name there."""
+        classifier = f"-{self.classifier}" if self.classifier else ""
+        return f"{self.artifact}-{self.version}{classifier}.{self.packaging}"
+
+
 class _Pin(_Strict):
     name: _Name
     group: Literal["runtime", "build", "data", "test"] = "runtime"
     version: _Text
     line: str = ""
     """What the version of a newer release begins with, when another line would not do."""
-    sha256: _Sum
-    """Of the download (of the program, for a Go module: such builds are reproducible)."""
-    size: int = Field(gt=0)
-    """Bytes of the download (of the program, for a Go module)."""
     tree: _Sum
     """Sum over the unpacked tree: see :mod:`lakehold.release.manifest`."""
     disk: int = Field(gt=0)
@@ -75,7 +89,6 @@ class _Pin(_Strict):
     reason: _Text
     machine: Literal["", "x86_64"] = ""
     """The machine the artifact's programs run on; empty when any."""
-    unpack: Unpack = Unpack()
 
     @model_validator(mode="after")
     def _open_source(self) -> _Pin:
@@ -88,7 +101,20 @@ class _Pin(_Strict):
         return self
 
 
-class MavenPin(_Pin):
+class _FilePin(_Pin):
+    sha256: _Sum
+    """Of the download (of the program, for a Go module: such builds are reproducible)."""
+    size: int = Field(gt=0)
+    """Bytes of the download (of the program, for a Go module)."""
+    unpack: Unpack = Unpack()
+
+    @property
+    def single(self) -> bool:
+        """Whether the artifact is one file (a jar, a program) and no folder."""
+        return self.unpack.format == "file"
+
+
+class MavenPin(_FilePin):
     """An artifact of a Maven repository."""
 
     kind: Literal["maven"]
@@ -103,13 +129,80 @@ class MavenPin(_Pin):
         return f"Maven {self.coordinates}"
 
     @property
+    def file(self) -> MavenFile:
+        """The file in the repository."""
+        group, artifact = self.coordinates.split(":")
+        return MavenFile(group, artifact, self.version, self.classifier, self.packaging)
+
+    @property
     def filename(self) -> str:
         """Name of the download."""
-        classifier = f"-{self.classifier}" if self.classifier else ""
-        return f"{self.coordinates.split(':')[1]}-{self.version}{classifier}.{self.packaging}"
+        return self.file.filename
 
 
-class PypiPin(_Pin):
+class Jar(_Strict):
+    """One jar of a :class:`JarsPin`."""
+
+    sha256: _Sum
+    size: int = Field(gt=0)
+
+
+class JarsPin(_Pin):
+    """A program that is a class path: its jar and all jars that one needs."""
+
+    kind: Literal["jars"]
+    jars: Mapping[str, Jar] = Field(min_length=1)
+    """``group:artifact:version[:classifier]`` → its sum; the first is the program."""
+
+    @model_validator(mode="after")
+    def _coordinates(self) -> JarsPin:
+        for coordinates in self.jars:
+            if not re.fullmatch(r"[\w.-]+(:[\w.-]+){2,3}", coordinates):
+                raise ValueError(f"{coordinates!r} is not group:artifact:version[:classifier]")
+        return self
+
+    @property
+    def files(self) -> dict[MavenFile, Jar]:
+        """The files in the repository."""
+        found = {}
+        for coordinates, jar in self.jars.items():
+            group, artifact, version, *classifier = coordinates.split(":")
+            found[MavenFile(group, artifact, version, "".join(classifier), "jar")] = jar
+        return found
+
+    @property
+    def sha256(self) -> str:
+        """One sum over all."""
+        return hashlib.sha256("".join(sorted(jar.sha256 for jar in self.jars.values())).encode()).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all downloads."""
+        return sum(jar.size for jar in self.jars.values())
+
+    @property
+    def filename(self) -> str:
+        """Name of the folder the downloads wait in."""
+        return f"{self.name}-{self.version}"
+
+    @property
+    def origin(self) -> str:
+        """Where it is from, for people."""
+        group, artifact, *_rest = next(iter(self.jars)).split(":")
+        return f"Maven {group}:{artifact} and {len(self.jars) - 1} more"
+
+    @property
+    def single(self) -> bool:
+        """It is a folder."""
+        return False
+
+    @property
+    def unpack(self) -> Unpack:
+        """Taken as they are."""
+        return Unpack()
+
+
+class PypiPin(_FilePin):
     """One file of a Python package."""
 
     kind: Literal["pypi"]
@@ -122,7 +215,7 @@ class PypiPin(_Pin):
         return f"PyPI {self.project}"
 
 
-class GoPin(_Pin):
+class GoPin(_FilePin):
     """A program built from a Go module, with the toolchain that is pinned as ``go``."""
 
     kind: Literal["go"]
@@ -141,7 +234,7 @@ class GoPin(_Pin):
         return PurePosixPath(self.package).name
 
 
-Pin = MavenPin | PypiPin | GoPin
+Pin = MavenPin | JarsPin | PypiPin | GoPin
 _ADAPTER: TypeAdapter[Pin] = TypeAdapter(Annotated[Pin, Field(discriminator="kind")])
 
 

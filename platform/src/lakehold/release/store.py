@@ -77,7 +77,7 @@ class Store:
             raise ArtifactError(
                 f"{name} {pin.version} is not in the store ({self.layout.root}).", remedy=f"lakehold pins fetch {name}"
             )
-        return folder / pin.filename if is_single(pin) else folder
+        return folder / pin.filename if pin.single else folder
 
     def python(self, env: str) -> Path:
         """The interpreter of a Python environment; :class:`ArtifactError` when it is not built."""
@@ -128,7 +128,7 @@ class Store:
         if name in self.pins.envs:
             return envs.verify(self.python(name).parent.parent)
         pin = self.pins.artifact(name)
-        folder = self.artifact(name) if not is_single(pin) else self.artifact(name).parent
+        folder = self.artifact(name) if not pin.single else self.artifact(name).parent
         found = manifest.describe(folder)
         if manifest.total(found) == pin.tree:
             return []
@@ -146,13 +146,10 @@ class Store:
         _discard(self.layout.artifact(pin), self.layout.root)
         self.layout.manifest(pin).unlink(missing_ok=True)
         download = self.layout.download(pin)
+        if download.is_dir():
+            shutil.rmtree(download)
         for path in (download, download.with_name(f"{download.name}.part")):
             path.unlink(missing_ok=True)
-
-
-def is_single(pin: Pin) -> bool:
-    """Whether the artifact is one file (a jar, a program) and no folder."""
-    return pin.unpack.format == "file"
 
 
 def default_root(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
