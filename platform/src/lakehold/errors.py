@@ -20,6 +20,7 @@ class LakeholdError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
+        """What happened, why, and the remedy, a line each."""
         lines = [self.what]
         if self.why:
             lines.append(f"  why:    {self.why}")
