@@ -44,7 +44,7 @@ lint: setup ## Check style, types, layers and YAML; change nothing.
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 	.venv/bin/yamllint --strict .
 
 format: setup ## Put the code in its usual shape.
