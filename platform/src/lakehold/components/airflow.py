@@ -113,6 +113,7 @@ AIRFLOW = Component(
             environment=environment,
             health=lambda site: Http(url=f"{url(site)}/api/v2/monitor/health"),
             memory_mb=450,
+            start_seconds=180,
         ),
         Process(
             name="airflow-scheduler",
@@ -121,6 +122,7 @@ AIRFLOW = Component(
             environment=_scheduler_environment,
             health=lambda site: _heartbeat(site, "scheduler"),
             memory_mb=600,
+            start_seconds=180,
         ),
         Process(
             name="airflow-dag-processor",
@@ -128,6 +130,7 @@ AIRFLOW = Component(
             environment=environment,
             health=lambda site: _heartbeat(site, "dag_processor"),
             memory_mb=350,
+            start_seconds=180,
         ),
         Process(
             name="airflow-triggerer",
@@ -135,6 +138,7 @@ AIRFLOW = Component(
             environment=environment,
             health=lambda site: _heartbeat(site, "triggerer"),
             memory_mb=350,
+            start_seconds=180,
         ),
     ),
 )

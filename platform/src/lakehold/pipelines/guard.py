@@ -13,31 +13,22 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_NO_PROGRAM = 127  # as a shell reports it
 
 
-class _Stop(Exception):  # noqa: N818 - a request, not an error
-    """SIGTERM or SIGINT came, or the parent died."""
+_STOP = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 def _prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0):
         raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
-
-
-def _request_stop(_number: int, _frame: object) -> None:
-    raise _Stop
-
-
-def _die_with_guard() -> None:
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def descendants(root: int) -> list[int]:
@@ -62,12 +53,17 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def _reap() -> None:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return
+def _reap() -> dict[int, int]:
+    """Collect every child that has ended; returns pid → exit code, negative for a signal."""
+    ended: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if not pid:
+            return ended
+        ended[pid] = os.waitstatus_to_exitcode(status)
 
 
 def _signal_all(number: int) -> None:
@@ -90,23 +86,34 @@ def end_descendants(grace: float) -> None:
     _reap()
 
 
-def guard(parent: int, grace: float, command: list[str]) -> int:
-    """Run ``command`` to its end or until a stop is asked for; returns its exit code."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _request_stop)
+def _start(command: list[str]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
     try:
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            raise _Stop  # it died before the kernel knew that we care
-        code = subprocess.Popen(command, preexec_fn=_die_with_guard).wait()
-    except _Stop:
-        code = -signal.SIGTERM
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.execvp(command[0], command)  # noqa: S606 - an argument list, no shell
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
-        code = 127
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+        sys.stderr.flush()
+    os._exit(_NO_PROGRAM)
+
+
+def guard(parent: int, grace: float, command: list[str]) -> int:
+    """Run ``command`` to its end or until a stop is asked for; returns its exit code."""
+    # Signals are waited for, not handled: none can come at a bad moment.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *_STOP})
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    code = -int(signal.SIGTERM)
+    if os.getppid() == parent:  # otherwise it died before the kernel knew that we care
+        child = _start(command)
+        while signal.sigwait({signal.SIGCHLD, *_STOP}) not in _STOP:
+            ended = _reap()
+            if child in ended:
+                code = ended[child]
+                break
     end_descendants(grace)
     return code if code >= 0 else 128 - code
 
