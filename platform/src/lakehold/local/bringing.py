@@ -25,7 +25,7 @@ from lakehold.local.tasks import run_task
 _EXITS_TO_FAIL = 3
 _POLL_SECONDS = 0.2
 _REPORT_SECONDS = 10.0
-_MOST_PATIENCE = 4.0
+_MOST_PATIENCE = 2.0
 
 Verify = Callable[[str], list[str]]
 """Says what is not as pinned in an artifact; empty when all is well."""
