@@ -22,6 +22,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LOCKS = CHECKOUT / "platform" / "locks"
 TOOLS = CHECKOUT / ".bootstrap"
 VENV = CHECKOUT / ".venv"
+STAMP = VENV / "lakehold-stamp.json"
 LEVELS = {"demo": "lakehold.txt", "dev": "dev.txt"}
 OLDEST, NEWEST = (3, 11), (3, 13)
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache")
@@ -69,9 +70,10 @@ def ensure(level: str) -> None:
         if done(level):
             return
         uv = ensure_uv()
-        if not (VENV / "bin" / "python").exists():
+        if not ((VENV / "bin" / "python").exists() and STAMP.exists()):
+            # Without its stamp it is another program's, or half of an interrupted installation.
             run([uv, "venv", "--quiet", "--clear", "--no-project", "--python", base_python(), str(VENV)], "make .venv")
-        (VENV / "lakehold-stamp.json").unlink(missing_ok=True)
+        STAMP.unlink(missing_ok=True)
         say(f"installing {LEVELS[level]} into .venv (sums are checked)")
         install = [
             uv,
@@ -85,13 +87,13 @@ def ensure(level: str) -> None:
         run([*install, str(LOCKS / LEVELS[level])], "install the Python packages")
         link_checkout()
         stamp = {"level": level, "lock": digest(LOCKS / LEVELS[level]), "checkout": str(CHECKOUT)}
-        (VENV / "lakehold-stamp.json").write_text(json.dumps(stamp), encoding="utf-8")
+        STAMP.write_text(json.dumps(stamp), encoding="utf-8")
 
 
 def done(level: str) -> bool:
     """Whether `.venv` has all of `level` already; `dev` includes `demo`."""
     try:
-        stamp = json.loads((VENV / "lakehold-stamp.json").read_text(encoding="utf-8"))
+        stamp = json.loads(STAMP.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     has = stamp.get("level")
