@@ -11,7 +11,6 @@ import click
 
 from lakehold.cli.context import ERR, OUT
 from lakehold.errors import ArtifactError
-from lakehold.release import outdated as registries
 from lakehold.release.progress import megabytes, showing
 from lakehold.release.store import Store
 
@@ -120,7 +119,10 @@ def verify(names: tuple[str, ...]) -> None:
 @_AS_JSON
 def outdated(as_json: bool) -> None:
     """Ask the registries for newer versions of every pin, and of what the environments pin directly."""
-    standings = registries.outdated(Store.default())
+    # The registries' clients are slow to import, and no other verb needs them.
+    from lakehold.release.outdated import outdated as ask
+
+    standings = ask(Store.default())
     behind = [standing for standing in standings if standing.behind]
     if as_json:
         rows = [{"name": s.name, "pinned": s.pinned, "newest": s.newest, "where": s.where} for s in behind]

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehold.errors import ArtifactError, LakeholdError
+from lakehold.errors import ArtifactError
 from lakehold.release import envs, golang, manifest, origins
 from lakehold.release.download import Get, Wanted, download, sync_folder, wrong_sum
 from lakehold.release.locking import locked
@@ -30,7 +30,7 @@ _WAITING = "waiting"
 _DRAFT = ".draft-"
 
 
-class _StoppedError(LakeholdError):
+class _StoppedError(ArtifactError):
     """Another fetch failed, or the user asked to stop; what is here stays for the next time."""
 
 
