@@ -165,3 +165,15 @@ def test_a_job_event_and_a_dataset_event_need_no_run(client: httpx.Client) -> No
     eventually(client, "/api/v1/datasets", lambda rows: [row["name"] for row in rows] == ["silver.flights"])
     assert [row["name"] for row in client.get("/api/v1/jobs").json()["jobs"]] == ["by_hand"]
     assert client.get("/api/v1/runs").json() == {"runs": []}
+
+
+def test_the_graph_can_be_made_again_from_the_journal(client: httpx.Client, database: str) -> None:
+    run = {"runId": str(uuid.uuid4())}
+    start, fail = an_event(run=run), an_event(run=run, eventType="FAIL", eventTime="2013-01-01T05:00:09Z")
+    assert client.post("/api/v1/lineage/batch", json=[start, fail]).status_code == 201
+    before = eventually(client, "/api/v1/runs", lambda rows: rows and rows[0]["state"] == "FAIL")
+    with psycopg.connect(database) as connection:
+        connection.execute("TRUNCATE run_dataset, run, dataset, job")
+        connection.execute("UPDATE stage SET position = 0")
+    assert client.post("/api/v1/lineage", json=start).status_code == 201
+    assert eventually(client, "/api/v1/runs", lambda rows: rows and rows[0]["events"] == 2) == before

@@ -16,6 +16,8 @@ from lakehold.cli.context import Context
 from lakehold.lineage.client import ask
 
 _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan"}
+_LONG = {"job", "dataset", "namespace", "inputs → outputs", "parent", "reason", "begins with"}
+"""Columns that may break over lines where the terminal is narrow."""
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, instead of a table.")
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=25, show_default=True, help="Most rows.")
 
@@ -125,7 +127,7 @@ def _show(list_: str, filters: Mapping[str, str | int], columns: Sequence[Column
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, _ in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name not in _LONG)
     for row in rows:
         table.add_row(*[_plain(cell(row)) for _, cell in columns])
     console.print(table)
