@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import shutil
 import signal
@@ -147,9 +146,7 @@ def make_site(folder: Path, settings: Settings | None = None, checkout: Path = R
     own = base.model_copy(update={"state": folder / "state", "ports": free_ports(_port_names())})
     site = load_site(own, checkout)
     site.state.chmod(0o711)
-    return (
-        site if "lineage" in site.ports else dataclasses.replace(site, ports={**site.ports, **free_ports(["lineage"])})
-    )
+    return site
 
 
 def _port_names() -> list[str]:
@@ -181,3 +178,9 @@ def lab() -> Iterator[Lab]:
 def new_lab() -> Callable[..., contextlib.AbstractContextManager[Lab]]:
     """Make a lab with other settings, or of another checkout: ``with new_lab(settings, checkout) as lab:``."""
     return laboratory
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port nobody listens on."""
+    return free_ports(["any"])["any"]

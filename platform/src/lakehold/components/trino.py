@@ -218,7 +218,7 @@ TRINO = Component(
             directory=lambda site: site.conf("trino"),
             health=lambda site: Http(url=f"{url(site)}/v1/info", contains='"starting":false'),
             memory_mb=2600,
-            start_seconds=180,
+            start_seconds=300,
             stop_seconds=30,
         ),
     ),
