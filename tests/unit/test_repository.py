@@ -156,8 +156,8 @@ def test_every_page_of_the_documentation_can_be_found() -> None:
     pages = {path for path in FILES if path.parts[0] == "docs" and path.suffix == ".md"}
     starts = [Path("README.md"), *pages]
     linked = {(ROOT / page.parent / target).resolve().relative_to(ROOT) for page in starts for target in links_of(page)}
-    linked.add(Path("docs/README.md"))
-    assert sorted(map(str, pages - linked)) == []
+    lost = [page for page in pages if page not in linked and page.parent not in linked]
+    assert sorted(map(str, lost)) == ["docs/README.md"]
 
 
 def test_every_decision_says_when_to_reconsider() -> None:
