@@ -258,3 +258,47 @@ def test_removing_what_is_not_there_is_nothing(world: World) -> None:
     world.store.ensure(["tool"], [])
     world.store.remove("server")
     assert world.store.verify("tool") == []
+
+
+def test_programs_of_another_machine_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.artifacts["server"]["machine"] = "x86_64"
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    with pytest.raises(ArtifactError, match="this is Linux on riscv64"):
+        world.store.ensure(["server"], [])
+    world.store.ensure(["tool"], [])
+
+
+def test_other_accounts_can_read_the_store_whatever_the_umask(world: World) -> None:
+    before = os.umask(0o077)
+    try:
+        world.store.ensure(["server"], [])
+    finally:
+        os.umask(before)
+    folder = world.store.artifact("server")
+    for path in (world.root, folder.parent, folder, folder / "bin"):
+        assert path.stat().st_mode & 0o055 == 0o055, path
+
+
+def test_one_failure_stops_the_others_and_what_is_done_stays(world: World) -> None:
+    world.registry.files["/simple/tool/tool-1.0.bin.tar.gz"] = b"x" * len(world.tool)
+    world.registry.gate = threading.Event()
+    threading.Timer(2, world.registry.gate.set).start()
+    with pytest.raises(ArtifactError, match="is not the file that is pinned"):
+        world.store.ensure(["server", "tool"], [])
+    world.registry.gate = None
+    world.registry.files["/simple/tool/tool-1.0.bin.tar.gz"] = world.tool
+    world.store.ensure(["server", "tool"], [])
+    assert world.store.verify("server") == world.store.verify("tool") == []
+
+
+def test_ctrl_c_leaves_a_store_that_goes_on(world: World) -> None:
+    process = world.process(delay=0.02)
+    deadline = time.monotonic() + 60
+    while not list((world.root / "artifacts").glob(".draft-server--*/_source/*/lib/*.jar")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) != 0
+    assert not [name for name in names(world.root / "artifacts") if name.startswith(".")], "it cleaned up after itself"
+    world.store.ensure(["server", "tool"], [])
+    assert world.downloads() == (1, 1)

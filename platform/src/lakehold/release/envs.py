@@ -14,9 +14,8 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import uv
@@ -24,6 +23,7 @@ import uv
 from lakehold.errors import ArtifactError
 from lakehold.release import manifest
 from lakehold.release.download import sync_folder
+from lakehold.release.program import run
 
 RECORD = "lakehold-env.json"
 MANIFEST = "lakehold-env.manifest"
@@ -59,16 +59,25 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
     return kept | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1"}
 
 
-def build(folder: Path, name: str, lock: Path, lock_fd: int, *, cached: bool = True) -> None:
-    """Build an environment from nothing and check it; a damaged cache of uv is noticed and gone round."""
+def build(folder: Path, name: str, lock: Path, lock_fd: int, check: Callable[[], None], *, cached: bool = True) -> None:
+    """Build an environment from nothing and check it; a damaged cache of uv is noticed and gone round.
+
+    ``lock_fd`` and ``check`` are those of :func:`lakehold.release.program.run`.
+    """
     if folder.exists():
         shutil.rmtree(folder)
     for command in commands(folder, lock, _base_python(), cached=cached):
-        _run(command, name, lock_fd)
+        code, said = run(command, environment(os.environ), lock_fd, check)
+        if code:
+            raise ArtifactError(
+                f"{name}: the Python environment could not be built.",
+                why=" / ".join(line.strip() for line in said[-6:] if line.strip()),
+                remedy="check the network, the proxy and the free disk space, then: lakehold pins fetch",
+            )
     lines = _describe(folder)
     damaged = list(_damage(folder, manifest.sums(lines)))
     if damaged and cached:
-        build(folder, name, lock, lock_fd, cached=False)
+        build(folder, name, lock, lock_fd, check, cached=False)
         return
     if damaged:
         raise ArtifactError(
@@ -126,21 +135,3 @@ def _digest(path: Path) -> str:
 
 def _base_python() -> str:
     return str(getattr(sys, "_base_executable", sys.executable))
-
-
-def _run(command: list[str], name: str, lock_fd: int) -> None:
-    finished = subprocess.run(
-        command,
-        env=environment(os.environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        pass_fds=(lock_fd,),
-        check=False,
-    )
-    if finished.returncode:
-        raise ArtifactError(
-            f"{name}: the Python environment could not be built.",
-            why=" / ".join(line.strip() for line in finished.stderr.splitlines()[-6:] if line.strip()),
-            remedy="check the network, the proxy and the free disk space, then: lakehold pins fetch",
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import tempfile
 import threading
@@ -39,6 +40,7 @@ def fetch(
 ) -> None:
     """Fetch pins and build environments; the first failure stops the others and is raised."""
     job = _Fetch(store, progress or Silent(), cached=cached)
+    job.check_machine(pins)
     job.check_space(pins, environments)
     job.run(pins, environments)
 
@@ -52,11 +54,25 @@ class _Fetch:
         self._mirrors = origins.Mirrors.read()
         self._stop = threading.Event()
 
+    def check_machine(self, pins: list[str]) -> None:
+        """Refuse programs of another machine."""
+        here = platform.machine()
+        other = [name for name in pins if self._store.pins.artifact(name).machine not in ("", here)]
+        if other or (platform.system() != "Linux" and pins):
+            raise ArtifactError(
+                f"Lakehold's programs are for Linux on x86_64; this is {platform.system()} on {here}.",
+                why=f"pinned for another machine: {', '.join(other or pins)}",
+                remedy="use such a machine, or a virtual one",
+            )
+
     def check_space(self, pins: list[str], environments: list[str]) -> None:
         """Refuse before anything is written when the disk is too full."""
         root = self._layout.root
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            (root / "artifacts").mkdir(parents=True, exist_ok=True)
+            for folder in (root, root / "artifacts"):
+                # Whatever the umask is: started by root, PostgreSQL runs as another account.
+                folder.chmod(folder.stat().st_mode | 0o055)
         except OSError as error:
             raise ArtifactError(
                 f"The store {root} cannot be made.",
@@ -114,7 +130,7 @@ class _Fetch:
                 if envs.python_of(folder) is None:
                     self._progress.step(name, "installing")
                     folder.parent.mkdir(parents=True, exist_ok=True)
-                    envs.build(folder, name, lock, lock_fd, cached=self._cached)
+                    envs.build(folder, name, lock, lock_fd, self._check, cached=self._cached)
                     self._progress.done(name, f"Python environment built in {folder}")
 
     def _artifact(self, pin: Pin) -> None:
@@ -164,7 +180,7 @@ class _Fetch:
         work = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{pin.name}--", dir=self._layout.root / "artifacts"))
         self._progress.step(pin.name, "building")
         try:
-            program = golang.build(pin, self._layout.artifact(toolchain), work / "build", lock_fd)
+            program = golang.build(pin, self._layout.artifact(toolchain), work / "build", lock_fd, self._check)
             found = manifest.sha256(program)
             if found != pin.sha256:
                 raise wrong_sum(_wanted(pin), found)

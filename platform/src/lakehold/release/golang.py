@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lakehold.errors import ArtifactError
 from lakehold.release.pins import GoPin
+from lakehold.release.program import run
 
 _INHERITED = ("PATH", "GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -42,24 +42,19 @@ def build_environment(go: Path, work: Path, environ: Mapping[str, str]) -> dict[
     }
 
 
-def build(pin: GoPin, go: Path, work: Path, lock: int, environ: Mapping[str, str] = os.environ) -> Path:
-    """Build ``pin`` in the folder ``work`` and return the program; the caller removes the rest with :func:`remove`."""
+def build(pin: GoPin, go: Path, work: Path, lock: int, check: Callable[[], None]) -> Path:
+    """Build ``pin`` in the folder ``work`` and return the program; the caller removes the rest with :func:`remove`.
+
+    ``lock`` and ``check`` are those of :func:`lakehold.release.program.run`.
+    """
     work.mkdir(parents=True)
-    finished = subprocess.run(
-        build_command(pin, go),
-        env=build_environment(go, work, environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        pass_fds=(lock,),
-        check=False,
-    )
+    code, said = run(build_command(pin, go), build_environment(go, work, os.environ), lock, check)
     program = work / "bin" / pin.filename
-    if finished.returncode or not program.is_file():
-        said = [line for line in finished.stderr.splitlines() if not line.startswith("go: downloading")]
+    if code or not program.is_file():
+        words = [line for line in said if not line.startswith("go: downloading")]
         raise ArtifactError(
             f"{pin.name}: {pin.package}@{pin.version} could not be built.",
-            why=" / ".join(said[-5:]) or f"go exited with {finished.returncode}",
+            why=" / ".join(words[-5:]) or f"go exited with {code}",
             remedy="check the network and GOPROXY, then: lakehold pins fetch",
         )
     return program

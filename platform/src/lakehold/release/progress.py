@@ -107,7 +107,7 @@ class _Bars:
     def step(self, name: str, what: str, total: int = 0) -> None:
         with self._lock:
             if name not in self._tasks:
-                self._tasks[name] = self._bars.add_task("", name=name, what=what)
+                self._tasks[name] = self._bars.add_task(name, what=what)
             self._bars.reset(self._tasks[name], total=total or None, what=what)
 
     def moved(self, name: str, count: int) -> None:
@@ -131,7 +131,7 @@ def showing(console: Console) -> Iterator[Progress]:
         yield Lines(lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
         return
     columns = (
-        TextColumn("{task.fields[name]:<22}"),
+        TextColumn("{task.description:<22}"),
         TextColumn("{task.fields[what]:<12}"),
         BarColumn(),
         DownloadColumn(),
