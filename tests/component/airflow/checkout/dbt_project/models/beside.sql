@@ -1,0 +1,1 @@
+select 'beside' as name

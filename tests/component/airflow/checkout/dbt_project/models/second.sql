@@ -1,0 +1,1 @@
+select good from {{ ref('first') }}
