@@ -106,9 +106,9 @@ class _Bars:
 
     def step(self, name: str, what: str, total: int = 0) -> None:
         with self._lock:
-            if name not in self._tasks:
-                self._tasks[name] = self._bars.add_task(name, what=what)
-            self._bars.reset(self._tasks[name], total=total or None, what=what)
+            if name in self._tasks:
+                self._bars.remove_task(self._tasks[name])
+            self._tasks[name] = self._bars.add_task(name, what=what, total=total or None)
 
     def moved(self, name: str, count: int) -> None:
         self._bars.update(self._tasks[name], advance=count)
