@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
+from urllib.parse import quote
 
 from lakehold.config.settings import CatalogSettings, Settings
 from lakehold.errors import ConfigError
@@ -143,7 +144,7 @@ def _pyiceberg_catalog_type(site: Installation) -> dict[str, str]:
     address = f"{site.host}:{site.ports['postgres']}/{bootstrap.DATABASE}"
     return {
         "type": "sql",
-        "uri": f"postgresql+psycopg://engine:{site.secrets['postgres.engine']}@{address}",
+        "uri": f"postgresql+psycopg://engine:{quote(site.secrets['postgres.engine'], safe='')}@{address}",
         "init_catalog_tables": "false",
         "pool_pre_ping": "true",
     }
