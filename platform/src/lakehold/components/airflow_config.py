@@ -149,6 +149,8 @@ def _dag_processor(site: Site) -> dict[str, object]:
         "dag_bundle_storage_path": site.data("airflow") / "bundles",
         "dag_bundle_config_list": json.dumps([bundle]),
         "refresh_interval": 5,
+        # A run may wait for days, and still needs its code then.
+        "stale_bundle_cleanup_age_threshold": 7 * 24 * 3600,
         "parsing_processes": 1,
     }
 

@@ -10,11 +10,13 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
+from airflow.configuration import conf
+from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion, get_bundle_tracking_file
 
 _GENERATED = {"__pycache__", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", "target", "logs", "dbt_packages"}
 
@@ -82,6 +84,7 @@ class CheckoutBundle(BaseDagBundle):  # type: ignore[misc]  # Airflow is not ins
         if newest != self._newest:
             self._ensure_snapshot(newest)
             self._newest = newest
+            self._prune()
 
     def _ensure_snapshot(self, version: str) -> None:
         target = Path(self.versions_dir, version)
@@ -103,6 +106,14 @@ class CheckoutBundle(BaseDagBundle):  # type: ignore[misc]  # Airflow is not ins
                 staging.rename(target)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
+
+    def _prune(self) -> None:
+        """Remove old snapshots no task ever used: Airflow's own clean-up knows only those that were."""
+        oldest = time.time() - conf.getint("dag_processor", "stale_bundle_cleanup_age_threshold")
+        for snapshot in Path(self.versions_dir).iterdir():
+            used = get_bundle_tracking_file(self.name, snapshot.name).exists()
+            if not used and snapshot.name != self._newest and snapshot.stat().st_mtime < oldest:
+                shutil.rmtree(snapshot)
 
     def _copy_to(self, folder: Path) -> None:
         for path in files_of(self._checkout, self._rooms):

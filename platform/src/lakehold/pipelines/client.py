@@ -168,6 +168,12 @@ class AirflowClient:
         """Return the run as it is now."""
         return _run(self._get(f"{_runs(run.dag_id)}/{quote(run.run_id)}"))
 
+    def duration(self, run: Run) -> float:
+        """Return the seconds a finished run took, by Airflow's own clock."""
+        entry = self._get(f"{_runs(run.dag_id)}/{quote(run.run_id)}")
+        start, end = (datetime.fromisoformat(entry[key]) for key in ("start_date", "end_date"))
+        return (end - start).total_seconds()
+
     def tasks(self, run: Run) -> list[TaskState]:
         """Return every task instance of the run, in the order they started; those that have not come last."""
         path = f"{_runs(run.dag_id)}/{quote(run.run_id)}/taskInstances"
