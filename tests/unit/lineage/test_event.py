@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lakehold.lineage.event import Event, MalformedError, Rejected, parse, parse_batch
+from lakehold.lineage.event import Event, Rejected, parse, parse_batch
+from lakehold.lineage.jsontext import MalformedError
 
 RUN = "019a9f4e-0000-7000-8000-000000000001"
 

@@ -21,8 +21,9 @@ from starlette.routing import Route
 
 from lakehold.lineage import ask, database
 from lakehold.lineage.derive import Deriver
-from lakehold.lineage.event import Event, MalformedError, Rejected, parse, parse_batch
+from lakehold.lineage.event import Event, Rejected, parse, parse_batch
 from lakehold.lineage.journal import Journal, Receipt, UnavailableError
+from lakehold.lineage.jsontext import MalformedError
 from lakehold.lineage.options import Options
 
 

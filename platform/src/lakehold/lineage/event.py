@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 import orjson
+
+from lakehold.lineage.jsontext import MalformedError, decode, elements, skip, value_at
 
 EVENT_TYPES = frozenset({"START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"})
 ENDED_AS = frozenset({"COMPLETE", "ABORT", "FAIL"})
@@ -26,11 +27,6 @@ Name = tuple[str, str]
 
 # RFC 3339 as emitters write it: Java leaves out seconds that are zero, and writes up to nine digits of a second.
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(?:[.,](\d{1,12}))?([Zz]|[+-]\d\d:?\d\d)")
-_SPACE = re.compile(r"[ \t\n\r]*")
-
-
-class MalformedError(ValueError):
-    """The text is not an OpenLineage event; the message says what is wrong, for the person who wrote the emitter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,17 +60,17 @@ class Rejected:
 
 def parse(body: bytes) -> Event:
     """Read one event; :class:`MalformedError` says why it cannot be."""
-    text = _decode(body)
-    value, end = _value(text, _skip(text, 0))
-    if _skip(text, end) != len(text):
+    text = decode(body)
+    value, end = value_at(text, skip(text, 0))
+    if skip(text, end) != len(text):
         raise MalformedError(f"there is more text after the JSON value, at character {end}")
     return _event(value, text)
 
 
 def parse_batch(body: bytes) -> list[Event | Rejected]:
     """Read a JSON array of events, element by element; :class:`MalformedError` when it is not a JSON array."""
-    text = _decode(body)
-    return [_element(value, slice_) for value, slice_ in _elements(text)]
+    text = decode(body)
+    return [_element(value, slice_) for value, slice_ in elements(text)]
 
 
 def _element(value: Any, text: str) -> Event | Rejected:
@@ -82,61 +78,6 @@ def _element(value: Any, text: str) -> Event | Rejected:
         return _event(value, text)
     except MalformedError as problem:
         return Rejected(body=text.encode("utf-8"), reason=str(problem))
-
-
-def _elements(text: str) -> Iterator[tuple[Any, str]]:
-    """Yield each element of an array with the exact text it was written as."""
-    at = _skip(text, 0)
-    if text[at : at + 1] != "[":
-        raise MalformedError("a batch is a JSON array of events")
-    at = _skip(text, at + 1)
-    if text[at : at + 1] == "]":
-        at += 1
-    else:
-        while True:
-            value, end = _value(text, at)
-            yield value, text[at:end]
-            at = _skip(text, end)
-            separator = text[at : at + 1]
-            at = _skip(text, at + 1)
-            if separator == "]":
-                break
-            if separator != ",":
-                raise MalformedError(f"expected a comma or the end of the batch at character {end}")
-    if _skip(text, at) != len(text):
-        raise MalformedError(f"there is more text after the batch, at character {at}")
-
-
-def _decode(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        raise MalformedError(f"the body is not UTF-8: byte {problem.start} cannot be read") from None
-
-
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise MalformedError(f"{name} is not JSON")
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-def _value(text: str, at: int) -> tuple[Any, int]:
-    try:
-        return _decoder.raw_decode(text, at)
-    except json.JSONDecodeError as problem:
-        raise MalformedError(f"not JSON: {problem.msg} at character {problem.pos}") from None
-    except RecursionError:
-        raise MalformedError("the JSON is nested too deeply") from None
-    except MalformedError:
-        raise
-    except ValueError as problem:  # an integer of more digits than Python reads
-        raise MalformedError(f"not JSON that can be read: {problem}") from None
 
 
 def _event(value: Any, text: str) -> Event:

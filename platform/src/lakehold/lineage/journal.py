@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import json
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,7 +19,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from lakehold.lineage.database import LOST, connect
-from lakehold.lineage.event import Event, Name, Rejected
+from lakehold.lineage.event import Event, Rejected
+from lakehold.lineage.rows import insert, insert_rejected
 
 log = logging.getLogger(__name__)
 
@@ -31,24 +30,6 @@ _RECONNECT_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 _SLOW_COMMIT_SECONDS = 1.0
 _ATTEMPTS = 2
 """A connection may have died while nobody wrote, so what fails on it is tried once more on a new one."""
-_LOCK = 5_270_002
-"""Key of the advisory lock that makes event_id grow in the order of commits, also with several services on a database:
-a stage that has worked in event 7 will never find a 6 that was not there before."""
-
-# Parameters go in binary: writing an array of large texts as text costs a hundred times as much.
-_INSERT = f"""
-WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock({_LOCK}))
-INSERT INTO event (digest, kind, event_type, event_time, run_id, job_namespace, job_name, producer, parent_run_id,
-                   parent_job_namespace, parent_job_name, root_run_id, inputs, outputs, body)
-SELECT new.* FROM turn, unnest(
-    %b::bytea[], %b::text[], %b::text[], %b::timestamptz[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::uuid[],
-    %b::text[], %b::text[], %b::uuid[], %b::jsonb[], %b::jsonb[], %b::text[]) AS new
-ON CONFLICT (digest) DO NOTHING
-"""  # noqa: S608 - the only value put in is the constant above
-_INSERT_REJECTED = """
-INSERT INTO rejected (digest, reason, body) VALUES (%s, %s, %s)
-ON CONFLICT (digest) DO UPDATE SET seen = rejected.seen + 1, last_seen = clock_timestamp()
-"""
 
 
 class UnavailableError(Exception):
@@ -202,10 +183,10 @@ async def _commit(connection: AsyncConnection[TupleRow], group: Sequence[_Entry]
     try:
         if rejected:
             async with connection.transaction():
-                await _insert(connection, events)
-                await _insert_rejected(connection, rejected)
+                await insert(connection, events)
+                await insert_rejected(connection, rejected)
         else:
-            await _insert(connection, events)
+            await insert(connection, events)
     except LOST:
         raise
     except psycopg.Error as problem:
@@ -218,50 +199,15 @@ async def _commit_apart(connection: AsyncConnection[TupleRow], entry: _Entry) ->
     refused = []
     for event in entry.events:
         try:
-            await _insert(connection, [event])
+            await insert(connection, [event])
         except LOST:
             raise
         except psycopg.Error as problem:
             reason = f"PostgreSQL refused it: {_first_line(problem)}"
             refused.append((event, reason))
-            await _insert_rejected(connection, [Rejected(body=event.body.encode("utf-8"), reason=reason)])
-    await _insert_rejected(connection, entry.rejected)
+            await insert_rejected(connection, [Rejected(body=event.body.encode("utf-8"), reason=reason)])
+    await insert_rejected(connection, entry.rejected)
     return Receipt(refused=tuple(refused))
-
-
-async def _insert(connection: AsyncConnection[TupleRow], events: Sequence[Event]) -> None:
-    if events:
-        columns = zip(*[_row(event) for event in events], strict=True)
-        await connection.execute(_INSERT, [list(column) for column in columns], prepare=True)
-
-
-async def _insert_rejected(connection: AsyncConnection[TupleRow], rejected: Sequence[Rejected]) -> None:
-    for item in rejected:
-        digest = hashlib.blake2b(item.body, digest_size=16).digest()
-        await connection.execute(_INSERT_REJECTED, (digest, item.reason, item.body))
-
-
-def _row(event: Event) -> tuple[object, ...]:
-    job, parent = event.job or (None, None), event.parent_job or (None, None)
-    return (
-        event.digest,
-        event.kind,
-        event.event_type,
-        event.event_time,
-        event.run_id,
-        *job,
-        event.producer,
-        event.parent_run_id,
-        *parent,
-        event.root_run_id,
-        _names(event.inputs),
-        _names(event.outputs),
-        event.body,
-    )
-
-
-def _names(names: Sequence[Name]) -> str:
-    return json.dumps(names) if names else "[]"
 
 
 def _first_line(problem: Exception) -> str:
