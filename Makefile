@@ -53,7 +53,7 @@ format: setup ## Put the code in its usual shape.
 
 bench: ## Measure this machine's start, memory and throughput into docs/reference/benchmarks.md.
 	@$(call BOOTSTRAP,demo)
-	@$(LAKEHOLD) bench
+	@.venv/bin/python bench/report.py
 
 verify: ## Check every file in the store against the pins and the locks.
 	@$(call BOOTSTRAP,demo)
