@@ -1,4 +1,4 @@
-"""One table, three engines, two kinds of catalog: what one writes the others read, by the settings of tables.catalog."""
+"""One table, three engines, two kinds of catalog: what one writes the others read, set up by tables.catalog alone."""
 
 from __future__ import annotations
 

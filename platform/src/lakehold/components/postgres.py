@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from lakehold.components.model import Component, ConfigFile, Probe, Process, Site, Task
@@ -11,26 +12,26 @@ ROLES = ("trino", "spark", "engine", "airflow", "lineage")
 """One database role per component; ``postgres_roles`` says what each may do."""
 
 _PATH = "/usr/bin:/bin"
+_SUPERUSER = "superuser.sha256"
 
 _INITDB = """\
 umask 077
-initdb=$1 cluster=$2 mark=$3
+initdb=$1 cluster=$2 wanted=$(cat "$3") mark=$4
 postgres=${initdb%initdb}postgres
 password=$cluster.password
 trap 'rm -f "$password"' EXIT
 cat > "$password"
-new=$(sha256sum < "$password")
 if [ ! -s "$cluster/PG_VERSION" ]; then
   rm -rf "$cluster.new"
   "$initdb" --pgdata="$cluster.new" --username=postgres --pwfile="$password" --auth=scram-sha-256 \\
     --no-locale --encoding=UTF8 --data-checksums --no-instructions
   sync "$cluster.new"
   mv -T "$cluster.new" "$cluster"
-elif [ "$new" != "$(cat "$mark" 2>/dev/null)" ]; then
+elif [ "$wanted" != "$(cat "$mark" 2>/dev/null)" ]; then
   { printf "ALTER ROLE postgres PASSWORD '"; sed "s/'/''/g" "$password" | tr -d '\\n'; printf "'\\n"; } |
     "$postgres" --single -D "$cluster" -c log_min_error_statement=panic postgres > /dev/null
 fi
-printf '%s\\n' "$new" > "$mark"
+printf '%s\\n' "$wanted" > "$mark"
 """
 """Make the cluster once, whole or not at all, and give the superuser the password on standard input.
 
@@ -81,8 +82,13 @@ def _hba_conf(_site: Site) -> str:
 
 def _initdb_command(site: Site) -> list[str]:
     initdb = site.artifacts["postgres"] / "bin" / "initdb"
-    mark = site.data("postgres") / "superuser.sha256"
-    return ["/bin/sh", "-eu", "-c", _INITDB, "initdb", str(initdb), str(cluster(site)), str(mark)]
+    wanted, mark = site.conf("postgres") / _SUPERUSER, site.data("postgres") / _SUPERUSER
+    return ["/bin/sh", "-eu", "-c", _INITDB, "initdb", *map(str, (initdb, cluster(site), wanted, mark))]
+
+
+def _superuser(site: Site) -> str:
+    """A digest of the superuser's password: the server starts again, and so takes a new one, when it changes."""
+    return hashlib.sha256(site.secrets["postgres.superuser"].encode()).hexdigest() + "\n"
 
 
 def _server_command(site: Site) -> list[str]:
@@ -123,6 +129,7 @@ POSTGRES = Component(
         ConfigFile(path="postgresql.conf", text=_server_conf(site)),
         ConfigFile(path="pg_hba.conf", text=_hba_conf(site)),
         ConfigFile(path="pg_ident.conf", text=""),
+        ConfigFile(path=_SUPERUSER, text=_superuser(site)),
     ],
     before=(
         Task(

@@ -10,7 +10,7 @@ from pathlib import Path
 from lakehold.components.model import Component, Health, Probe, Process, Site, Task
 from lakehold.components.registry import COMPONENTS
 from lakehold.config.settings import Settings
-from lakehold.release.pins import load_pins
+from lakehold.release.pinsfile import load_pins
 
 _INTRODUCTION = """\
 # Components
