@@ -111,7 +111,8 @@ AIRFLOW = Component(
             name="airflow-api",
             command=lambda site: _airflow(site, "api-server"),
             environment=environment,
-            health=lambda site: Http(url=f"{url(site)}/api/v2/monitor/health"),
+            # The tasks' part of the API is made on its first request, which takes seconds: no task shall wait for it.
+            health=lambda site: Http(url=f"{url(site)}/execution/health"),
             memory_mb=450,
             start_seconds=180,
         ),
