@@ -6,36 +6,17 @@ Airflow's bundle storage, and Airflow removes versions nobody has used for a whi
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from airflow.configuration import conf
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion, get_bundle_tracking_file
 
-_GENERATED = {"__pycache__", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", "target", "logs", "dbt_packages"}
-
-
-def files_of(checkout: Path, rooms: Sequence[str]) -> Iterator[Path]:
-    """All files in the rooms, in a fixed order, without what tools generate; a link to a folder is not followed."""
-    for room in rooms:
-        for root, folders, names in os.walk(checkout / room):
-            folders[:] = sorted(name for name in folders if name not in _GENERATED)
-            yield from (Path(root, name) for name in sorted(names) if not name.endswith(".pyc"))
-
-
-def version_of(checkout: Path, rooms: Sequence[str]) -> str:
-    """16 hexadecimal digits that change when a file's name or content does."""
-    digest = hashlib.sha256()
-    for path in files_of(checkout, rooms):
-        digest.update(str(path.relative_to(checkout)).encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
+from lakehold.pipelines.snapshot import copy, version_of
 
 
 class CheckoutBundle(BaseDagBundle):  # type: ignore[misc]  # Airflow is not installed where mypy runs
@@ -96,7 +77,7 @@ class CheckoutBundle(BaseDagBundle):  # type: ignore[misc]  # Airflow is not ins
             target.parent.mkdir(parents=True, exist_ok=True)
             staging = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
             try:
-                self._copy_to(staging)
+                copy(self._checkout, self._rooms, staging)
                 if version_of(staging, self._rooms) != version:
                     raise RuntimeError(
                         f"{self._checkout} is no longer at version {version} and its snapshot is gone; "
@@ -114,10 +95,3 @@ class CheckoutBundle(BaseDagBundle):  # type: ignore[misc]  # Airflow is not ins
             used = get_bundle_tracking_file(self.name, snapshot.name).exists()
             if not used and snapshot.name != self._newest and snapshot.stat().st_mtime < oldest:
                 shutil.rmtree(snapshot)
-
-    def _copy_to(self, folder: Path) -> None:
-        for path in files_of(self._checkout, self._rooms):
-            copy = folder / path.relative_to(self._checkout)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, copy)
-        (folder / self._dags).mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from lakehold.config.platform import Platform, load
+from lakehold.pipelines.openlineage import parents
 
 _GUARD = Path(__file__).with_name("guard.py")
 _GRACE_SECONDS = 4
@@ -31,13 +32,6 @@ def checkout_of(context: Mapping[str, Any], platform: Platform) -> Path:
     bundle = getattr(context["ti"], "bundle_instance", None)
     root = getattr(bundle, "root", None)
     return Path(root) if root else Path(platform.checkout)
-
-
-def lineage_parents(context: Mapping[str, Any]) -> tuple[str, str]:
-    """Return ``namespace/job/run`` of this task and of its DAG run, as the OpenLineage provider reports them."""
-    from airflow.providers.openlineage.plugins import macros
-
-    return macros.lineage_parent_id(context["ti"]), macros.lineage_root_parent_id(context["ti"])
 
 
 class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed where mypy runs
@@ -118,7 +112,7 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
 
     @staticmethod
     def _common(context: Mapping[str, Any], platform: Platform) -> dict[str, str]:
-        task, root = lineage_parents(context)
+        task, root = parents(context)
         ti = context["ti"]
         kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return {

@@ -8,18 +8,8 @@ from typing import Any, ClassVar
 
 from lakehold.config.platform import Platform
 from lakehold.errors import DataError
-from lakehold.pipelines.command import Command, checkout_of, lineage_parents
-
-
-def parent_conf(task: str, root: str) -> dict[str, str]:
-    """Return the Spark properties that tell OpenLineage which task (``namespace/job/run``) started the application."""
-    properties = {}
-    for prefix, identifier in (("parent", task), ("rootParent", root)):
-        namespace, job, run = identifier.split("/")
-        properties[f"spark.openlineage.{prefix}JobNamespace"] = namespace
-        properties[f"spark.openlineage.{prefix}JobName"] = job
-        properties[f"spark.openlineage.{prefix}RunId"] = run
-    return properties
+from lakehold.pipelines.command import Command, checkout_of
+from lakehold.pipelines.openlineage import parent_conf, parents
 
 
 class SparkJob(Command):
@@ -48,7 +38,7 @@ class SparkJob(Command):
         """Return the ``spark-submit`` command."""
         properties = {
             "spark.openlineage.appName": f"{self.dag_id}.{self.task_id}",
-            **parent_conf(*lineage_parents(context)),
+            **parent_conf(*parents(context)),
             **self.conf,
         }
         given = [part for key, value in properties.items() for part in ("--conf", f"{key}={value}")]
