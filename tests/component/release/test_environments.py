@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from lakehold.errors import ArtifactError
 from lakehold.release import envs
-from lakehold.release.pins import LOCKS, parse_pins
+from lakehold.release.pins import LOCKS
+from lakehold.release.pinsfile import parse_pins
 from lakehold.release.store import Store
 
 PINS = '[envs.small]\ndisk = 1000000\nreason = "A test."\n'

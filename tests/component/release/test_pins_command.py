@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lakehold.release.pins import load_pins
+from lakehold.release.pinsfile import load_pins
 
 
 def lakehold(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

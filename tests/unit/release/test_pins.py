@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lakehold.errors import ConfigError
 from lakehold.release.licences import OPEN_DATA, OSI_APPROVED, unapproved
-from lakehold.release.pins import JarsPin, parse_pins
+from lakehold.release.pins import JarsPin
+from lakehold.release.pinsfile import parse_pins
 
 SUM = "0" * 64
 GOOD: dict[str, Any] = {

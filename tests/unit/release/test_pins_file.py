@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from lakehold.components.registry import COMPONENTS
-from lakehold.release.pins import LOCKS, PINS, load_pins
+from lakehold.release.pins import LOCKS, PINS
+from lakehold.release.pinsfile import load_pins
 
 PINNED = load_pins()
 

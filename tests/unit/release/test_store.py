@@ -20,7 +20,8 @@ import pytest
 import tomlkit
 from lakehold.errors import ArtifactError
 from lakehold.release import manifest
-from lakehold.release.pins import Unpack, parse_pins
+from lakehold.release.pins import Unpack
+from lakehold.release.pinsfile import parse_pins
 from lakehold.release.progress import Lines
 from lakehold.release.store import Store, default_root
 from lakehold.release.unpack import unpack
@@ -85,7 +86,7 @@ class World:
         program = f"""
             import time
             from pathlib import Path
-            from lakehold.release.pins import load_pins
+            from lakehold.release.pinsfile import load_pins
             from lakehold.release.progress import Lines
             from lakehold.release.store import Store
             class Slow(Lines):

@@ -7,8 +7,9 @@ import platform
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,9 +93,11 @@ class _Fetch:
     def run(self, pins: list[str], environments: list[str]) -> None:
         """All of it, in parallel: what takes longest first."""
         artifacts = [self._store.pins.artifact(name) for name in pins]
-        artifacts.sort(key=lambda pin: (pin.kind != "go", -pin.size))
-        jobs = [partial(self._artifact, pin) for pin in artifacts]
-        self._all([partial(self._environments, environments), *jobs])
+        programs = [pin for pin in artifacts if isinstance(pin, GoPin)]
+        toolchain = [pin for pin in artifacts if programs and pin.name == "go"]
+        others = sorted((pin for pin in artifacts if pin not in (*programs, *toolchain)), key=lambda pin: -pin.size)
+        jobs = [partial(self._environments, environments), partial(self._artifacts, [*toolchain, *programs])]
+        self._all([*jobs, *(partial(self._artifacts, [pin]) for pin in others)])
 
     def _all(self, jobs: Sequence[Callable[[], None]]) -> None:
         with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="fetch") as pool:
@@ -125,25 +128,24 @@ class _Fetch:
         for name in names:
             self._check()
             lock = self._store.env_lock(name)
-            with locked(self._layout.lock(name), partial(self._progress.step, name, _WAITING)) as lock_fd:
+            with locked(self._layout.lock(name), partial(self._progress.step, name, _WAITING)) as lock_fd, _disk(name):
                 folder = self._store.env_folder(name)
                 if envs.python_of(folder) is None:
                     self._progress.step(name, "installing")
                     folder.parent.mkdir(parents=True, exist_ok=True)
                     envs.build(folder, name, lock, lock_fd, self._check, cached=self._cached)
-                    self._progress.done(name, f"Python environment built in {folder}")
+                self._progress.done(name, f"Python environment is in {folder}")
 
-    def _artifact(self, pin: Pin) -> None:
-        self._check()
-        with locked(self._layout.lock(pin.name), partial(self._progress.step, pin.name, _WAITING)) as lock_fd:
-            folder = self._layout.artifact(pin)
-            if folder.is_dir():
-                return
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            self._sweep(pin)
-            self._bring(pin, lock_fd)
-            self._unpack(pin)
-            self._progress.done(pin.name, f"{pin.version} is in the store")
+    def _artifacts(self, pins: list[Pin]) -> None:
+        for pin in pins:
+            self._check()
+            step = partial(self._progress.step, pin.name)
+            with locked(self._layout.lock(pin.name), partial(step, _WAITING)) as lock_fd, _disk(pin.name):
+                if not self._layout.artifact(pin).is_dir():
+                    self._sweep(pin)
+                    self._bring(pin, lock_fd)
+                    self._unpack(pin)
+                self._progress.done(pin.name, f"{pin.version} is in the store")
 
     def _bring(self, pin: Pin, lock_fd: int) -> None:
         """Make the pin's verified download be there."""
@@ -175,12 +177,11 @@ class _Fetch:
         download(wanted, address, get, target, self._moved(wanted.name))
 
     def _build(self, pin: GoPin, lock_fd: int) -> None:
-        toolchain = self._store.pins.artifact("go")
-        self._artifact(toolchain)
+        go = self._store.artifact("go")
         work = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{pin.name}--", dir=self._layout.root / "artifacts"))
         self._progress.step(pin.name, "building")
         try:
-            program = golang.build(pin, self._layout.artifact(toolchain), work / "build", lock_fd, self._check)
+            program = golang.build(pin, go, work / "build", lock_fd, self._check)
             found = manifest.sha256(program)
             if found != pin.sha256:
                 raise wrong_sum(_wanted(pin), found)
@@ -233,6 +234,19 @@ class _Fetch:
     def _check(self) -> None:
         if self._stop.is_set():
             raise _StoppedError("The fetch was stopped.", remedy="lakehold pins fetch")
+
+
+@contextmanager
+def _disk(name: str) -> Iterator[None]:
+    """Turn what the disk refuses into words."""
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(
+            f"{name}: could not be written to the store.",
+            why=str(error),
+            remedy="free some space, or set LAKEHOLD_STORE to another folder; then: lakehold pins fetch",
+        ) from error
 
 
 def _whole(target: Path, sha256: str) -> bool:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lakehold.errors import ConfigError
 from lakehold.release.licences import OPEN_DATA, OSI_APPROVED, unapproved
@@ -235,7 +234,6 @@ class GoPin(_FilePin):
 
 
 Pin = MavenPin | JarsPin | PypiPin | GoPin
-_ADAPTER: TypeAdapter[Pin] = TypeAdapter(Annotated[Pin, Field(discriminator="kind")])
 
 
 class EnvPin(_Strict):
@@ -260,72 +258,17 @@ class Pins(_Strict):
     def artifact(self, name: str) -> Pin:
         """The pin called ``name``; :class:`ConfigError` with the nearest name when there is none."""
         if name not in self.artifacts:
-            raise ConfigError(f"There is no pin called {name!r}.", remedy=_suggest(name, self.artifacts))
+            raise ConfigError(f"There is no pin called {name!r}.", remedy=suggest(name, self.artifacts))
         return self.artifacts[name]
 
     def env(self, name: str) -> EnvPin:
         """The environment called ``name``; :class:`ConfigError` with the nearest name when there is none."""
         if name not in self.envs:
-            raise ConfigError(f"There is no Python environment called {name!r}.", remedy=_suggest(name, self.envs))
+            raise ConfigError(f"There is no Python environment called {name!r}.", remedy=suggest(name, self.envs))
         return self.envs[name]
 
 
-def load_pins(path: Path = PINS) -> Pins:
-    """Read the pins' file; :class:`ConfigError` names the key that is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"Cannot read {path}.", why=str(error), remedy="git checkout -- platform/pins.toml"
-        ) from error
-    return parse_pins(text, str(path))
-
-
-def parse_pins(text: str, source: str = "pins.toml") -> Pins:
-    """Parse the text of a pins' file; ``source`` is what errors call it."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source} is not TOML.", why=str(error)) from error
-    unknown = sorted(raw.keys() - {"artifacts", "envs"})
-    if unknown:
-        raise ConfigError(f"{source}: {unknown[0]}: unknown table.", remedy=_suggest(unknown[0], ["artifacts", "envs"]))
-    artifacts = {name: _pin(name, value, source) for name, value in _table(raw, "artifacts", source).items()}
-    envs = {name: _env(name, value, source) for name, value in _table(raw, "envs", source).items()}
-    pins = Pins(artifacts=artifacts, envs=envs)
-    if any(isinstance(pin, GoPin) for pin in artifacts.values()) and "go" not in artifacts:
-        raise ConfigError(f"{source}: a Go program is pinned, but no artifact called 'go' to build it with.")
-    return pins
-
-
-def _table(raw: Mapping[str, Any], key: str, source: str) -> Mapping[str, Any]:
-    value = raw.get(key, {})
-    if not isinstance(value, dict) or not all(isinstance(entry, dict) for entry in value.values()):
-        raise ConfigError(f"{source}: {key}: expected tables, [{key}.<name>].")
-    return value
-
-
-def _pin(name: str, value: Mapping[str, Any], source: str) -> Pin:
-    try:
-        return _ADAPTER.validate_python({**value, "name": name})
-    except ValidationError as error:
-        raise _config_error(error, f"{source}: artifacts.{name}", drop=1) from error
-
-
-def _env(name: str, value: Mapping[str, Any], source: str) -> EnvPin:
-    try:
-        return EnvPin.model_validate({**value, "name": name})
-    except ValidationError as error:
-        raise _config_error(error, f"{source}: envs.{name}", drop=0) from error
-
-
-def _config_error(error: ValidationError, where: str, *, drop: int) -> ConfigError:
-    first = error.errors(include_url=False)[0]
-    location = first["loc"]
-    path = ".".join([where, *(str(part) for part in location[drop if len(location) > drop else 0 :])])
-    return ConfigError(f"{path}: {first['msg']}.", why=f"it is {first.get('input')!r}" if len(location) > drop else "")
-
-
-def _suggest(name: str, known: Any) -> str:
+def suggest(name: str, known: Any) -> str:
+    """The nearest known name, or all of them."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f'did you mean "{near[0]}"?' if near else f"known are: {', '.join(sorted(known))}"

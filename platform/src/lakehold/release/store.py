@@ -22,7 +22,8 @@ from pathlib import Path
 
 from lakehold.errors import ArtifactError
 from lakehold.release import envs, manifest
-from lakehold.release.pins import LOCKS, Pin, Pins, load_pins
+from lakehold.release.pins import LOCKS, Pin, Pins
+from lakehold.release.pinsfile import load_pins
 from lakehold.release.progress import Progress
 
 
