@@ -17,9 +17,6 @@ from lakehold.tables.catalog import trino_catalog_properties
 USERS = (*PEOPLE, *SERVICES)
 """Everyone who may log in; the password is the secret ``trino.<user>``."""
 
-PLUGINS = ("iceberg", "openlineage", "password-authenticators", "tpch")
-"""The plugins these files need; the rest of the release need not be unpacked."""
-
 _BCRYPT_COST = 10
 _STANDARD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _BCRYPT = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
