@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncNullConnectionPool, PoolTimeout
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -44,13 +44,14 @@ class Service:
         self._authorization = b"Bearer " + options.token.encode("utf-8")
         self._deriver = Deriver(options.database)
         self._journal = Journal(options.database, backlog_bytes=options.backlog_bytes, committed=self._deriver.wake)
-        self._readers = AsyncConnectionPool(
+        # A pool that keeps connections waits longer and longer before it looks for a PostgreSQL that was gone;
+        # questions are rare enough to connect for each.
+        self._readers = AsyncNullConnectionPool(
             options.database,
             kwargs=database.parameters("ask"),
-            min_size=1,
-            max_size=3,
+            max_size=4,
             timeout=options.answer_seconds,
-            check=AsyncConnectionPool.check_connection,
+            reconnect_timeout=0,
             open=False,
         )
 
