@@ -29,6 +29,7 @@ from lakehold.release.unpack import unpack
 if TYPE_CHECKING:
     from tests.unit.release.conftest import Registry
 
+describe = manifest.describe
 FILES = {f"lib/{number}.jar": os.urandom(20_000) for number in range(150)} | {"bin/run": b"#!/bin/sh\necho ran\n"}
 
 
@@ -231,6 +232,48 @@ def test_tampering_is_named_and_mended(world: World, tamper: Any, says: str) -> 
     world.store.ensure(["server", "tool"], [])
     assert world.store.verify("server") == []
     assert world.downloads() == (2, 1)
+
+
+def test_a_start_notices_what_was_changed_and_reads_only_that(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.store.ensure(["server", "tool"], [])
+    read: list[Path] = []
+    monkeypatch.setattr(manifest, "describe", lambda root, *_more: read.append(root) or describe(root))
+    world.store.ensure(["server", "tool"], [])
+    assert read == [], "nothing was touched, so nothing is read"
+
+    jar = world.store.artifact("server") / "lib/7.jar"
+    times = jar.stat()
+    jar.write_bytes(os.urandom(times.st_size))
+    os.utime(jar, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(ArtifactError, match=r"lib/7\.jar was changed") as caught:
+        world.store.ensure(["server", "tool"], [])
+    assert caught.value.remedy == "lakehold pins fetch --again server"
+    assert read == [world.store.artifact("server")]
+
+
+def test_a_copied_store_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.store.ensure(["server"], [])
+    for path in world.store.artifact("server").rglob("*"):
+        path.touch()
+    read: list[Path] = []
+    monkeypatch.setattr(manifest, "describe", lambda root, *_more: read.append(root) or describe(root))
+    world.store.ensure(["server"], [])
+    world.store.ensure(["server"], [])
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize("change", ["add", "remove", "replace with a link"])
+def test_a_start_notices_files_that_came_or_went(world: World, change: str) -> None:
+    world.store.ensure(["server"], [])
+    folder = world.store.artifact("server")
+    if change == "add":
+        (folder / "lib" / "evil.jar").write_bytes(b"evil")
+    else:
+        (folder / "lib" / "7.jar").unlink()
+    if change == "replace with a link":
+        (folder / "lib" / "7.jar").symlink_to("8.jar")
+    with pytest.raises(ArtifactError, match="not as pinned"):
+        world.store.ensure(["server"], [])
 
 
 def test_a_manifest_changed_together_with_the_file_does_not_help(world: World) -> None:

@@ -115,13 +115,15 @@ class Store:
     ) -> None:
         """Fetch what is missing of the given pins and environments, in parallel; raises :class:`ArtifactError`.
 
-        ``cached=False`` installs Python packages past uv's cache.
+        What is there is checked for changes. ``cached=False`` installs Python packages past uv's cache.
         """
-        # Registry clients are slow to import, and needed only when something is missing.
-        from lakehold.release.fetch import fetch
-
+        pins, environments = list(pins), list(environments)
         lacking, unbuilt = self.missing(pins, environments)
+        self.check(name for name in pins if name not in lacking)
         if lacking or unbuilt:
+            # Registry clients are slow to import, and needed only when something is missing.
+            from lakehold.release.fetch import fetch
+
             fetch(self, lacking, unbuilt, progress, cached=cached)
 
     def verify(self, name: str) -> list[str]:
@@ -137,6 +139,31 @@ class Store:
         if not record.is_file() or manifest.total(record.read_text(encoding="utf-8")) != pin.tree:
             return [f"its files add up to {manifest.total(found)}, pinned is {pin.tree}; its manifest is wrong as well"]
         return manifest.differences(record.read_text(encoding="utf-8"), found)
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise :class:`ArtifactError` when an artifact was changed; files not touched since unpacking are not read."""
+        altered = {name: words for name in names if (words := self._altered(name))}
+        if altered:
+            name, words = next(iter(altered.items()))
+            raise ArtifactError(
+                f"{' and '.join(altered)} in the store {'is' if len(altered) == 1 else 'are'} not as pinned.",
+                why=f"{name}: {words[0]}" + (f", and {len(words) - 1} more" if len(words) > 1 else ""),
+                remedy=f"lakehold pins fetch --again {' '.join(altered)}",
+            )
+
+    def _altered(self, name: str) -> list[str]:
+        pin = self.pins.artifact(name)
+        folder, record = self.layout.artifact(pin), self.layout.manifest(pin)
+        if record.is_file():
+            lines = record.read_text(encoding="utf-8")
+            whole = manifest.total(lines) == pin.tree
+            if whole and not manifest.touched(folder, lines, record.stat().st_mtime_ns):
+                return []
+        words = self.verify(name)
+        if not words and record.is_file() and os.access(record, os.W_OK):
+            # Copied, or given other owners: what was read now need not be read the next time.
+            record.touch()
+        return words
 
     def remove(self, name: str) -> None:
         """Take a pin or an environment out of the store, with what is left of its download."""
