@@ -31,12 +31,13 @@ def up(components: tuple[str, ...]) -> None:
     """
     context = Context()
     chosen = select(context.components, components)
-    site = context.site
     pins = dict.fromkeys(pin for component in chosen for pin in component.artifacts)
     environments = dict.fromkeys(env for component in chosen for env in component.pythons if env != "lakehold")
     store = Store.default()
     with showing(ERR) as progress:
         store.ensure(pins, environments, progress)
+    # Only now: a first start chooses its ports here, and a long fetch ago others may have been free.
+    site = context.site
     with reporting(ERR) as reporter, hold(site.state, reporter):
         Runtime(site, context.components, reporter, store.verify).up(components)
     for component in chosen:
