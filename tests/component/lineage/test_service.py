@@ -177,3 +177,29 @@ def test_the_graph_can_be_made_again_from_the_journal(client: httpx.Client, data
         connection.execute("UPDATE stage SET position = 0")
     assert client.post("/api/v1/lineage", json=start).status_code == 201
     assert eventually(client, "/api/v1/runs", lambda rows: rows and rows[0]["events"] == 2) == before
+
+
+def test_a_database_that_refuses_costs_the_sender_only_a_retry(client: httpx.Client, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ALTER TABLE event RENAME TO elsewhere")
+        connection.execute("ALTER TABLE rejected RENAME TO aside")
+        for _ in range(2):
+            assert client.post("/api/v1/lineage", json=an_event()).status_code == 503
+        connection.execute("ALTER TABLE elsewhere RENAME TO event")
+        connection.execute("ALTER TABLE aside RENAME TO rejected")
+    assert client.post("/api/v1/lineage", json=an_event()).status_code == 201
+    eventually(client, "/api/v1/stages", lambda rows: [row["behind"] for row in rows] == [0])
+
+
+def test_what_the_database_refuses_is_kept_aside_and_spares_its_neighbours(client: httpx.Client, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ALTER TABLE event ADD CHECK (job_name <> 'refused')")
+    refused = an_event(job={"namespace": "lakehold", "name": "refused"})
+    answer = client.post("/api/v1/lineage/batch", json=[an_event(), refused, an_event()])
+    assert (answer.status_code, answer.json()["accepted"]) == (207, 2)
+    assert answer.json()["rejected"][0]["index"] == 1
+    assert client.post("/api/v1/lineage", json=refused).status_code == 400
+    (row,) = client.get("/api/v1/rejected").json()["rejected"]
+    assert row["seen"] == 2
+    assert row["reason"].startswith("PostgreSQL refused it: new row")
+    assert len(client.get("/api/v1/events").json()["events"]) == 2

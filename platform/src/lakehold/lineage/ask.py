@@ -1,4 +1,4 @@
-"""Questions the service answers: lists of runs, jobs, datasets, events and rejected bodies, newest first."""
+"""Questions the service answers: lists of runs, jobs, datasets, events and more, newest first."""
 
 from __future__ import annotations
 
@@ -83,6 +83,12 @@ QUESTIONS: Mapping[str, Question] = {
             octet_length(body) AS bytes, encode(substr(body, 1, 100), 'escape') AS beginning FROM rejected""",
         order="ORDER BY last_seen DESC, digest",
         filters={"digest": "digest = decode(%(digest)s, 'hex')"},
+    ),
+    "stages": Question(
+        select="""SELECT s.name, s.position, (SELECT count(*) FROM event WHERE event_id > s.position) AS behind
+            FROM stage s""",
+        order="ORDER BY s.name",
+        filters={},
     ),
 }
 

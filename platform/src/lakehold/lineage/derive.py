@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
@@ -119,6 +120,10 @@ class Deriver:
             except LOST as problem:
                 log.info("the graph waits for PostgreSQL: %s", problem)
                 await asyncio.sleep(1.0)
+            except psycopg.Error:
+                # It stays where it is, loudly, rather than leave events out; GET /api/v1/stages shows how far behind.
+                log.exception("the graph cannot work in the next events")
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def _serve(self, connection: AsyncConnection[TupleRow]) -> None:
         while True:

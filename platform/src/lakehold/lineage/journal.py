@@ -137,6 +137,10 @@ class Journal:
             log.warning("a commit failed: %s", _first_line(problem))
             self._give_up(group, f"PostgreSQL did not commit: {_first_line(problem)}")
             return
+        except Exception as problem:
+            log.exception("a group could not be stored")
+            self._fail(len(group), f"the service could not store it: {_first_line(problem)}")
+            return
         finally:
             self._commit_began = None
         for entry, receipt in zip(group, receipts, strict=True):
