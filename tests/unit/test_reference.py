@@ -31,7 +31,9 @@ def test_settings() -> None:
 
 def test_exit_codes() -> None:
     page = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
-    for kind in [errors.LakeholdError, *errors.LakeholdError.__subclasses__()]:
+    for kind in vars(errors).values():
+        if not (isinstance(kind, type) and issubclass(kind, errors.LakeholdError)):
+            continue
         assert f"| {kind.exit_code} | `{kind.__name__}` |" in page
 
 
