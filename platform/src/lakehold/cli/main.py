@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -58,7 +59,8 @@ for _verb in VERBS:
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point. SIGTERM, which ``lakehold down`` sends to an ``up`` that is under way, is treated as Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = cli.main(standalone_mode=False)
     except LakeholdError as error:

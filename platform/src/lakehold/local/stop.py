@@ -61,7 +61,10 @@ def down(state: Path, components: Sequence[Component], names: Iterable[str], rep
 
 
 def _interrupter(reporter: Reporter) -> Callable[[int | None], None]:
-    """Ask whoever holds the lock to stop, once, as Ctrl-C would; give up when that does not help."""
+    """Ask whoever holds the lock to stop, once; give up when that does not help.
+
+    By SIGTERM: a shell has its background jobs ignore the signal of Ctrl-C.
+    """
     began: list[float] = []
 
     def on_wait(pid: int | None) -> None:
@@ -69,7 +72,7 @@ def _interrupter(reporter: Reporter) -> Callable[[int | None], None]:
             began.append(time.monotonic())
             reporter.note(f"interrupting the lakehold command that is at work (pid {pid})")
             if pid is not None:
-                os.kill(pid, signal.SIGINT)
+                os.kill(pid, signal.SIGTERM)
         elif time.monotonic() - began[0] > _INTERRUPT_SECONDS:
             raise LakeholdError(
                 f"another lakehold command (pid {pid}) is still at work.", remedy=f"kill {pid}, then: lakehold down"
