@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 import time
@@ -14,7 +13,7 @@ from lakehold.components.model import Process, Site
 from lakehold.errors import LakeholdError, StartError
 from lakehold.local import diagnosis
 from lakehold.local.files import read_json, write_json
-from lakehold.local.health import check
+from lakehold.local.health import check, patience
 from lakehold.local.launch import Spec, record_path
 from lakehold.local.materialise import write_plan
 from lakehold.local.plan import ComponentPlan
@@ -25,7 +24,6 @@ from lakehold.local.tasks import run_task
 _EXITS_TO_FAIL = 3
 _POLL_SECONDS = 0.2
 _REPORT_SECONDS = 10.0
-_MOST_PATIENCE = 2.0
 
 Verify = Callable[[str], list[str]]
 """Says what is not as pinned in an artifact; empty when all is well."""
@@ -54,12 +52,6 @@ class Tools:
     cancel: threading.Event
     verify: Verify
     keep_trying: bool
-
-
-def patience() -> float:
-    """Return by how much time limits, which are meant for an idle machine, are stretched on a busy one."""
-    load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return min(_MOST_PATIENCE, max(1.0, load))
 
 
 class Bringing:
