@@ -121,7 +121,7 @@ def main() -> None:
         for name, into in measured.items():
             with airflow(tuned=name == "tuned", parallelism=chosen.parallelism) as client:
                 measure(client, chosen.chains, into)
-    print(json.dumps(report(measured), indent=2))  # noqa: T201 - its output
+    print(json.dumps(report(measured)))  # noqa: T201 - its output
 
 
 if __name__ == "__main__":
