@@ -110,17 +110,16 @@ def rest(lab: Any, free_port: int) -> Iterator[Any]:
 
 
 def rest_command(site: Site, store: Store) -> list[str]:
+    # It wants a Hadoop configuration (and then uses none) and a retry library; Spark and Trino have them.
+    environment = site.pythons["engine"].parents[1]
     jars = [
         f"{store.artifact(REST)}/*",
-        str(store.artifact("iceberg-aws-bundle")),
-        str(store.artifact("postgresql-jdbc")),
+        *(str(store.artifact(pin)) for pin in ("iceberg-aws-bundle", "postgresql-jdbc")),
     ]
-    return [
-        str(site.artifacts["jdk-21"] / "bin" / "java"),
-        "-cp",
-        ":".join(jars),
-        "org.apache.iceberg.rest.RESTCatalogServer",
-    ]
+    jars += [str(jar) for jar in environment.glob("lib/python3*/site-packages/pyspark/jars/hadoop-client-*.jar")]
+    jars += [str(jar) for jar in site.artifacts["trino"].glob("lib/dev.failsafe_*.jar")]
+    java = str(site.artifacts["jdk-21"] / "bin" / "java")
+    return [java, "-cp", ":".join(jars), "org.apache.iceberg.rest.RESTCatalogServer"]
 
 
 def rest_environment(site: Site, port: int) -> dict[str, str]:
@@ -139,7 +138,7 @@ def rest_environment(site: Site, port: int) -> dict[str, str]:
         "CATALOG_S3_ACCESS__KEY__ID": "engine",
         "CATALOG_S3_SECRET__ACCESS__KEY": site.secrets["s3.engine"],
         "CATALOG_CLIENT_REGION": REGION,
-        "REST_PORT": str(port),
+        "CATALOG_REST_PORT": str(port),
     }
     return {"PATH": "/usr/bin:/bin", "HOME": str(site.state), **properties}
 
