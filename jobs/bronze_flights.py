@@ -9,10 +9,10 @@ ends with exit code 8 naming every such file. So nothing is built on a day that 
 
 from __future__ import annotations
 
-import argparse
 import sys
-from datetime import date, timedelta
+from datetime import date
 
+import interval
 import pyarrow as pa
 import pyarrow.compute as pc
 from bronze_reference import ensure_reference
@@ -20,6 +20,7 @@ from lakehold.config import platform
 from landed import EXIT_BAD_INPUT, LandedFile, Landing, Refused, parse, stamped
 from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType, TimestampType
+from replace import PARTITIONING, replace_days
 
 TABLE = "lakehouse.bronze.flights"
 
@@ -58,14 +59,9 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
   flight_date date COMMENT 'Day of the scheduled departure in New York; the day of the file',
   _source_file string COMMENT 'The landed file a row was read from',
   _file_sha256 string COMMENT 'Checksum of that file as it was read'
-) USING iceberg PARTITIONED BY (flight_date)
+) USING iceberg {PARTITIONING}
 COMMENT 'Flights as the airline delivered them, one row per landed row'
 """
-
-
-def days(start: date, end: date) -> list[date]:
-    """Every day of [start, end)."""
-    return [start + timedelta(days=n) for n in range((end - start).days)]
 
 
 def key_of(day: date) -> str:
@@ -88,9 +84,9 @@ def parse_day(file: LandedFile, day: date) -> pa.Table | Refused:
     return stamped(table, file, {"flight_date": day})
 
 
-def read_days(landing: Landing, wanted: list[date]) -> tuple[list[pa.Table], list[Refused]]:
+def read_days(landing: Landing, wanted: list[date]) -> tuple[dict[date, pa.Table], list[Refused]]:
     """Read and check every day; what is refused is quarantined at once."""
-    good: list[pa.Table] = []
+    good: dict[date, pa.Table] = {}
     bad: list[Refused] = []
     for day, file in zip(wanted, landing.read([key_of(day) for day in wanted]), strict=True):
         result = file if isinstance(file, Refused) else parse_day(file, day)
@@ -99,36 +95,29 @@ def read_days(landing: Landing, wanted: list[date]) -> tuple[list[pa.Table], lis
             where = "" if isinstance(file, Refused) else f" -> {landing.quarantine(file, result)}"
             print(f"refused {result}{where}", file=sys.stderr)
         else:
-            good.append(result)
+            good[day] = result
     return good, bad
 
 
-def write(spark: SparkSession, tables: list[pa.Table]) -> None:
-    """Replace the days of ``tables`` in one commit."""
+def write(spark: SparkSession, tables: list[pa.Table], loaded: list[date]) -> None:
+    """Replace the days ``loaded`` by ``tables`` in one commit."""
     spark.sql(CREATE)
     rows = spark.createDataFrame(pa.concat_tables(tables).combine_chunks())
-    # Without fanout each task writes one day after the other: an open file takes a megabyte, a year has 365.
-    rows.writeTo(TABLE).option("fanout-enabled", "false").overwritePartitions()
+    replace_days(spark, TABLE, rows, loaded)
 
 
 def main() -> int:
     """Load the interval; 0 when every file of it is loaded."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--from", dest="start", type=date.fromisoformat, required=True, metavar="DATE")
-    parser.add_argument("--to", dest="end", type=date.fromisoformat, required=True, metavar="DATE")
-    args = parser.parse_args()
-    wanted = days(args.start, args.end)
-    if not wanted:
-        parser.error(f"the interval [{args.start}, {args.end}) has no day")
+    wanted = interval.from_command_line(__doc__)
     landing = Landing(platform.load().s3)
     tables, refused = read_days(landing, wanted)
     spark = SparkSession.builder.getOrCreate()
     refused += ensure_reference(spark, landing)
     if tables:
-        write(spark, tables)
+        write(spark, list(tables.values()), list(tables))
     spark.stop()
-    rows = sum(table.num_rows for table in tables)
-    print(f"{TABLE}: {rows} rows of {len(tables)} of {len(wanted)} days [{args.start}, {args.end})")
+    rows = sum(table.num_rows for table in tables.values())
+    print(f"{TABLE}: {rows} rows of {len(tables)} of {len(wanted)} days, {wanted[0]} to {wanted[-1]}")
     if not refused:
         return 0
     print(

@@ -8,12 +8,13 @@ refuses a reference file otherwise). The days of the interval are replaced.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from datetime import date
 
+import interval
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
+from replace import PARTITIONING, replace_days
 
 TABLE = "lakehouse.silver.flights"
 
@@ -29,16 +30,14 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
   plane_year int, plane_type string, plane_manufacturer string, plane_model string, plane_seats int,
   temp double COMMENT 'Fahrenheit', dewp double, humid double, wind_dir int, wind_speed double, wind_gust double,
   precip double COMMENT 'Inches in the hour', pressure double, visib double COMMENT 'Miles'
-) USING iceberg PARTITIONED BY (flight_date)
+) USING iceberg {PARTITIONING}
 COMMENT 'One row per flight, with carrier, airports, aircraft and the weather at departure'
 """
 
 
-def joined(spark: SparkSession, start: date, end: date) -> DataFrame:
-    """Select the flights of [start, end) with everything known about them, in the order of the table's columns."""
-    flights = spark.table("lakehouse.bronze.flights").where(
-        (f.col("flight_date") >= start) & (f.col("flight_date") < end)
-    )
+def joined(spark: SparkSession, first: date, last: date) -> DataFrame:
+    """Select the flights from ``first`` to ``last`` with everything known about them."""
+    flights = spark.table("lakehouse.bronze.flights").where(f.col("flight_date").between(first, last))
     airlines = spark.table("lakehouse.bronze.airlines").select("carrier", f.col("name").alias("carrier_name"))
     airports = spark.table("lakehouse.bronze.airports")
     origins = airports.select(f.col("faa").alias("origin"), f.col("name").alias("origin_name"))
@@ -60,22 +59,17 @@ def joined(spark: SparkSession, start: date, end: date) -> DataFrame:
         .join(f.broadcast(destinations), "dest", "left")
         .join(f.broadcast(planes), "tailnum", "left")
         .join(f.broadcast(weather), ["origin", "time_hour"], "left")
-        .select(*spark.table(TABLE).columns)
     )
 
 
 def main() -> int:
     """Load the interval."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--from", dest="start", type=date.fromisoformat, required=True, metavar="DATE")
-    parser.add_argument("--to", dest="end", type=date.fromisoformat, required=True, metavar="DATE")
-    args = parser.parse_args()
+    days = interval.from_command_line(__doc__)
     spark = SparkSession.builder.getOrCreate()
     spark.sql(CREATE)
-    # Without fanout each task writes one day after the other: an open file takes a megabyte, a year has 365.
-    joined(spark, args.start, args.end).writeTo(TABLE).option("fanout-enabled", "false").overwritePartitions()
+    replace_days(spark, TABLE, joined(spark, days[0], days[-1]), days)
     spark.stop()
-    print(f"{TABLE}: [{args.start}, {args.end}) written")
+    print(f"{TABLE}: {len(days)} days, {days[0]} to {days[-1]}")
     return 0
 
 

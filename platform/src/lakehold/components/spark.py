@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lakehold.components.model import Component, ConfigFile, Site
+from lakehold.components.model import Component, ConfigFile, Site, Task
+from lakehold.pipelines.spark_submit import ARGUMENTS, BASE
 from lakehold.tables.catalog import spark_catalog_conf
 
 PROPERTIES = "spark-defaults.conf"
@@ -18,6 +19,23 @@ _JAVA_OPTIONS = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-Duser.timezone=UTC",
+    # What Spark 4.1.4's launcher gives every JVM (org.apache.spark.launcher.JavaModuleOptions), but for a module that
+    # our Java does not have.
+    *(
+        f"--add-opens={package}=ALL-UNNAMED"
+        for package in (
+            *(f"java.base/java.{name}" for name in ("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util")),
+            *(f"java.base/java.util.{name}" for name in ("concurrent", "concurrent.atomic")),
+            *(f"java.base/{name}" for name in ("jdk.internal.ref", "sun.nio.ch", "sun.nio.cs", "sun.security.action")),
+            "java.base/sun.util.calendar",
+            "java.security.jgss/sun.security.krb5",
+        )
+    ),
+    "--enable-native-access=ALL-UNNAMED",
+    "-Djdk.reflect.useDirectMethodHandle=false",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+    "-Dio.netty.allocator.type=pooled",
+    "-Dio.netty.handler.ssl.defaultEndpointVerificationAlgorithm=NONE",
 )
 
 
@@ -29,14 +47,15 @@ def properties_file(site: Site) -> Path:
 def properties(site: Site) -> dict[str, str]:
     """Spark's properties on this installation."""
     spark = site.settings.spark
-    scratch = site.state / "work" / "spark"
+    scratch = _scratch(site)
     return {
         "spark.master": f"local[{spark.cores}]",
         "spark.driver.memory": spark.driver_heap,
         "spark.driver.host": site.host,
         "spark.driver.bindAddress": site.host,
-        "spark.driver.extraClassPath": ":".join(str(site.artifacts[jar]) for jar in _JARS),
-        "spark.driver.extraJavaOptions": " ".join(_JAVA_OPTIONS),
+        # These two are for who calls spark-submit itself; our operator starts the JVM with `java.args`.
+        "spark.driver.extraClassPath": ":".join(_jars(site)),
+        "spark.driver.extraJavaOptions": " ".join(_JAVA_OPTIONS[:3]),
         "spark.ui.enabled": "false",
         "spark.log.level": "WARN",
         "spark.local.dir": str(scratch),
@@ -49,6 +68,29 @@ def properties(site: Site) -> dict[str, str]:
         **_catalog(site),
         **_lineage(site),
     }
+
+
+def java_arguments(site: Site) -> list[str]:
+    """Arguments of the JVM that runs Spark; no secret is among them."""
+    environment = site.pythons["engine"].parents[1]
+    # An environment's folder is named <name>-<lock>-py<version>.
+    python = f"python{environment.name.rpartition('-py')[2]}"
+    classpath = ":".join([*_jars(site), f"{environment}/lib/{python}/site-packages/pyspark/jars/*"])
+    return ["-cp", classpath, f"-Xmx{site.settings.spark.driver_heap}", *_JAVA_OPTIONS]
+
+
+def _jars(site: Site) -> list[str]:
+    return [str(site.artifacts[jar]) for jar in _JARS]
+
+
+def _base_classes(site: Site) -> list[str]:
+    """Archive Java's own classes, which its build leaves to us; the archive of Spark's classes builds on it."""
+    java = site.artifacts["jdk-21"] / "bin" / "java"
+    return [str(java), "-Xshare:dump", f"-XX:SharedArchiveFile={_scratch(site) / BASE}"]
+
+
+def _scratch(site: Site) -> Path:
+    return site.state / "work" / "spark"
 
 
 def _catalog(site: Site) -> dict[str, str]:
@@ -100,6 +142,13 @@ SPARK = Component(
     needs=("postgres", "objectstore"),
     secrets=("postgres.spark", "s3.spark", "lineage.token"),
     owns=("work/spark",),
-    files=lambda site: [ConfigFile(path=PROPERTIES, text=render(properties(site)))],
+    files=lambda site: [
+        ConfigFile(path=PROPERTIES, text=render(properties(site))),
+        ConfigFile(path=ARGUMENTS, text="\n".join(java_arguments(site)) + "\n"),
+    ],
+    after=(
+        Task(name="spark-folder", command=lambda site: ["/bin/mkdir", "-p", "-m", "0700", str(_scratch(site))]),
+        Task(name="spark-base-classes", command=_base_classes),
+    ),
 )
 """Spark, as one declaration."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
-from lakehold.config.platform import Platform
+from lakehold.config.platform import Platform, load
 from lakehold.errors import DataError
+from lakehold.pipelines import spark_submit
 from lakehold.pipelines.command import Command, checkout_of
 from lakehold.pipelines.openlineage import parent_conf, parents
 
@@ -34,31 +34,32 @@ class SparkJob(Command):
         self.arguments = list(arguments)
         self.conf = dict(conf or {})
 
+    def execute(self, context: Mapping[str, Any]) -> None:
+        """Run the program; the first one to end leaves an archive of its classes for those after it."""
+        archive = spark_submit.archive(load())
+        self._flags, writer = archive.flags(draft_name(context)), draft_name(context)
+        try:
+            super().execute(context)
+        finally:
+            archive.keep(writer)
+
     def command(self, context: Mapping[str, Any], platform: Platform) -> list[str]:
-        """Return the ``spark-submit`` command."""
-        properties = {
-            "spark.openlineage.appName": f"{self.dag_id}.{self.task_id}",
+        """Return the command; see :mod:`lakehold.pipelines.spark_submit`."""
+        name = f"{self.dag_id}.{self.task_id}"
+        conf = {
+            "spark.app.name": name,
+            "spark.openlineage.appName": name,
             **parent_conf(*parents(context)),
             **self.conf,
         }
-        given = [part for key, value in properties.items() for part in ("--conf", f"{key}={value}")]
-        return [
-            str(Path(platform.pythons["engine"]).with_name("spark-submit")),
-            "--properties-file",
-            platform.spark_properties,
-            "--name",
-            f"{self.dag_id}.{self.task_id}",
-            *given,
-            str(checkout_of(context, platform) / self.program),
-            *self.arguments,
-        ]
+        program = checkout_of(context, platform) / self.program
+        return [*spark_submit.command(platform, self._flags, conf, program), *self.arguments]
 
     def extra_environment(self, context: Mapping[str, Any], platform: Platform) -> dict[str, str]:  # noqa: ARG002
-        """Return where Java and Python are."""
-        engine = platform.pythons["engine"]
-        return {
-            "JAVA_HOME": platform.spark_java_home,
-            "PYSPARK_PYTHON": engine,
-            "PYSPARK_DRIVER_PYTHON": engine,
-            "PATH": f"{Path(engine).parent}:/usr/local/bin:/usr/bin:/bin",
-        }
+        """Return where Java, Spark and Python are."""
+        return spark_submit.environment(platform)
+
+
+def draft_name(context: Mapping[str, Any]) -> str:
+    """Return a name of this attempt that is a file name too."""
+    return str(context["ti"].id)

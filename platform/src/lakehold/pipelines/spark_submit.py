@@ -1,0 +1,104 @@
+"""The command that runs a Spark program: ``spark-submit`` without its launcher, and with an archive of its classes.
+
+Spark's script starts a JVM only to print the command of a second one. We know that command: it is in ``java.args``
+beside Spark's properties, and we start ``SparkSubmit``, which does all of spark-submit's work, directly.
+
+Most of a short job is spent on loading some 15,000 classes. The JVM can write them to an archive when it ends and map
+them when it starts (AppCDS), which halves the CPU time of a job. The first job writes the archive, later ones use it.
+A JVM checks that the archive fits its jars and ignores it otherwise; a new set of jars also has another archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehold.config.platform import Platform
+
+ARGUMENTS = "java.args"
+"""Name of the file with the JVM's arguments, beside the properties."""
+BASE = "base.jsa"
+"""Name of the archive of Java's own classes, which every other archive builds on."""
+_QUIET = "-Xlog:cds*=off"
+_HEAP = "spark.driver.memory"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """The class archive in ``folder`` for the JVM arguments with this ``key``."""
+
+    folder: Path
+    key: str
+
+    @property
+    def base(self) -> Path:
+        """Java's own classes."""
+        return self.folder / BASE
+
+    @property
+    def path(self) -> Path:
+        """Spark's and the job's classes."""
+        return self.folder / f"classes-{self.key}.jsa"
+
+    def draft(self, name: str) -> Path:
+        """Where the job ``name`` writes the archive while there is none."""
+        return self.folder / f"{self.path.name}.{name}"
+
+    def flags(self, name: str) -> list[str]:
+        """Return the JVM's flags: use the archive, or have the job ``name`` write it, or neither without a base."""
+        if not self.base.is_file():
+            return []
+        if self.path.is_file():
+            return [_QUIET, f"-XX:SharedArchiveFile={self.base}:{self.path}"]
+        return [_QUIET, f"-XX:SharedArchiveFile={self.base}", f"-XX:ArchiveClassesAtExit={self.draft(name)}"]
+
+    def keep(self, name: str) -> None:
+        """Make what the job ``name`` wrote the archive, if it wrote one: in one step, so nobody reads half of it."""
+        draft = self.draft(name)
+        if draft.is_file():
+            draft.replace(self.path)
+
+
+def archive(platform: Platform) -> Archive:
+    """Return the archive for this platform's jars and flags."""
+    text = platform.spark_java_home + arguments_file(platform).read_text(encoding="utf-8")
+    return Archive(folder=Path(platform.work) / "spark", key=hashlib.sha256(text.encode()).hexdigest()[:12])
+
+
+def arguments_file(platform: Platform) -> Path:
+    """Return the file with the JVM's arguments."""
+    return Path(platform.spark_properties).with_name(ARGUMENTS)
+
+
+def command(platform: Platform, flags: list[str], conf: Mapping[str, str], program: Path) -> list[str]:
+    """Return the command that runs ``program`` with further properties ``conf``; its own arguments are added to it."""
+    # Spark cannot size a JVM that runs already: a later -Xmx wins over the one in the file.
+    heap = [f"-Xmx{conf[_HEAP]}"] if _HEAP in conf else []
+    given = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
+    return [
+        str(Path(platform.spark_java_home) / "bin" / "java"),
+        f"@{arguments_file(platform)}",
+        *heap,
+        *flags,
+        "org.apache.spark.deploy.SparkSubmit",
+        "--properties-file",
+        platform.spark_properties,
+        *given,
+        str(program),
+    ]
+
+
+def environment(platform: Platform) -> dict[str, str]:
+    """Return where Java, Spark and Python are."""
+    engine = Path(platform.pythons["engine"])
+    return {
+        "JAVA_HOME": platform.spark_java_home,
+        "PYSPARK_PYTHON": str(engine),
+        "PYSPARK_DRIVER_PYTHON": str(engine),
+        # The same hashes in every Python process of an application, as spark-submit sees to.
+        "PYTHONHASHSEED": "0",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PATH": f"{engine.parent}:/usr/local/bin:/usr/bin:/bin",
+    }

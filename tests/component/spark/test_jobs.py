@@ -1,0 +1,78 @@
+"""The two jobs of the main job: the same table however it is loaded, and no bad file in it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Flights
+
+pytestmark = [pytest.mark.component, pytest.mark.timeout(1800)]
+
+ROWS = "count(*), to_hex(checksum(ROW(carrier, flight, arr_delay)))"
+DAYS = ("2013-01-30", "2013-01-31", "2013-02-01", "2013-02-02")
+
+
+def without_row(body: bytes, number: int) -> bytes:
+    lines = body.splitlines(keepends=True)
+    return b"".join(lines[:number] + lines[number + 1 :])
+
+
+def test_one_interval_or_many_or_again_gives_the_same_rows(airline: Flights) -> None:
+    airline.load(DAYS[0], "2013-02-03")
+    once = airline.fingerprint()
+    assert [rows for rows, _ in once] == [sum(airline.year[f"flights/{day}.csv"].rows for day in DAYS)] * 2
+
+    airline.load(DAYS[1], DAYS[2])
+    assert airline.fingerprint() == once, "a rerun changed something"
+
+    airline.drop()
+    for start, end in ((DAYS[2], DAYS[3]), (DAYS[0], DAYS[2]), (DAYS[3], "2013-02-03")):
+        airline.load(start, end)
+    assert airline.fingerprint() == once, "another order of intervals gave other rows"
+
+
+def test_a_corrected_file_replaces_its_day_and_no_other(airline: Flights) -> None:
+    airline.load(DAYS[0], DAYS[2])
+    others = f"SELECT {ROWS} FROM silver.flights WHERE flight_date <> DATE '{DAYS[1]}'"
+    before = airline.query(others)
+    airline.send_body(DAYS[1], without_row(airline.body(DAYS[1]), 5), airline.year[f"flights/{DAYS[1]}.csv"].rows - 1)
+    airline.load(DAYS[1], DAYS[2])
+    assert airline.query(others) == before
+    ((rows,),) = airline.query(f"SELECT count(*) FROM silver.flights WHERE flight_date = DATE '{DAYS[1]}'")
+    assert rows == airline.year[f"flights/{DAYS[1]}.csv"].rows - 1
+
+
+def test_bad_files_are_quarantined_named_and_leave_their_days_alone(airline: Flights) -> None:
+    airline.load(DAYS[0], DAYS[1])
+    truth = airline.query(f"SELECT {ROWS} FROM bronze.flights")
+    airline.send_body(DAYS[0], airline.body(DAYS[0])[:-40])
+    airline.send_body(DAYS[1], airline.body(DAYS[1]).replace(b"arr_delay", b"arrival_delay", 1))
+    airline.withdraw(DAYS[3])
+
+    result = airline.job("bronze_flights", DAYS[0], "2013-02-03")
+
+    assert result.returncode == 8
+    assert f"flights/{DAYS[0]}.csv: truncated: the last line has no end" in result.stderr
+    assert f"flights/{DAYS[1]}.csv: header: expected" in result.stderr
+    assert f"flights/{DAYS[3]}.csv: missing" in result.stderr
+    by_day = "SELECT cast(flight_date AS varchar), count(*) FROM bronze.flights GROUP BY flight_date"
+    loaded = dict(airline.query(by_day))
+    assert sorted(loaded) == [DAYS[0], DAYS[2]], "the good day is loaded, the bad one keeps what it had"
+    kept = f"SELECT {ROWS} FROM bronze.flights WHERE flight_date = DATE '{DAYS[0]}'"
+    assert airline.query(kept) == truth
+    reports = _quarantined(airline, DAYS[0])
+    assert [report["reasons"][0].split(":")[0] for report in reports] == ["truncated"]
+    assert reports[0]["source"] == f"s3://landing/flights/{DAYS[0]}.csv"
+
+
+def _quarantined(airline: Flights, day: str) -> list[dict[str, list[str]]]:
+    s3 = airline.s3("spark")
+    found = s3.list_objects_v2(Bucket="quarantine", Prefix=f"flights/{day}/").get("Contents", [])
+    keys = [entry["Key"] for entry in found]
+    assert {key.rpartition(".")[2] for key in keys} == {"csv", "json"}
+    bodies = [s3.get_object(Bucket="quarantine", Key=key)["Body"].read() for key in keys if key.endswith("json")]
+    return [json.loads(body) for body in bodies]

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lakehold.config.platform import LineageAddress, Platform, S3Address, TrinoAddress
+from lakehold.pipelines import spark_submit
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    (tmp_path / "java.args").write_text("-cp\n/jars/*\n-Xmx1g\n")
+    (tmp_path / "work" / "spark").mkdir(parents=True)
+    return Platform(
+        checkout="/c",
+        work=str(tmp_path / "work"),
+        pythons={"engine": "/env/bin/python"},
+        spark_java_home="/java",
+        spark_properties=str(tmp_path / "spark-defaults.conf"),
+        trino=TrinoAddress(host="", port=0, ca="", catalog="", passwords={}),
+        s3=S3Address(endpoint="", region="", keys={}),
+        lineage=LineageAddress(url="", namespace="", token=""),
+        catalog={},
+    )
+
+
+def test_without_a_base_archive_a_job_runs_as_ever(platform: Platform) -> None:
+    assert spark_submit.archive(platform).flags("job") == []
+
+
+def test_the_first_job_writes_the_archive_and_the_next_uses_it(platform: Platform) -> None:
+    archive = spark_submit.archive(platform)
+    archive.base.touch()
+    assert archive.flags("one")[1:] == [
+        f"-XX:SharedArchiveFile={archive.base}",
+        f"-XX:ArchiveClassesAtExit={archive.draft('one')}",
+    ]
+    archive.draft("one").write_text("classes")
+    archive.keep("one")
+    assert archive.flags("two")[1:] == [f"-XX:SharedArchiveFile={archive.base}:{archive.path}"]
+    assert not archive.draft("one").exists()
+
+
+def test_a_job_that_wrote_none_leaves_none(platform: Platform) -> None:
+    archive = spark_submit.archive(platform)
+    archive.keep("killed")
+    assert not archive.path.exists()
+
+
+def test_two_jobs_at_once_write_apart(platform: Platform) -> None:
+    archive = spark_submit.archive(platform)
+    assert archive.draft("one") != archive.draft("two")
+
+
+def test_other_jars_have_another_archive(platform: Platform) -> None:
+    before = spark_submit.archive(platform).path
+    spark_submit.arguments_file(platform).write_text("-cp\n/other/*\n-Xmx1g\n")
+    assert spark_submit.archive(platform).path != before
+
+
+def test_a_jobs_own_memory_comes_after_the_general_one(platform: Platform) -> None:
+    command = spark_submit.command(platform, ["-flag"], {"spark.driver.memory": "4g"}, Path("/c/jobs/x.py"))
+    assert command == [
+        "/java/bin/java",
+        f"@{spark_submit.arguments_file(platform)}",
+        "-Xmx4g",
+        "-flag",
+        "org.apache.spark.deploy.SparkSubmit",
+        "--properties-file",
+        platform.spark_properties,
+        "--conf",
+        "spark.driver.memory=4g",
+        "/c/jobs/x.py",
+    ]
