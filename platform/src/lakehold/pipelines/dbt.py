@@ -55,6 +55,8 @@ class _Dbt(Command):
             *("--log-format", "json", "--log-level", "debug", "--log-level-file", "none", "--no-use-colors"),
             *("--no-send-anonymous-usage-stats", "--no-version-check"),
             "build",
+            # They test the models' code on rows of their own: that is for `make test`, not for every run on the data.
+            *("--exclude-resource-type", "unit_test"),
             *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
             *("--target-path", str(own / "target"), "--log-path", str(own / "logs")),
             *("--vars", json.dumps(self.variables)),
