@@ -70,6 +70,15 @@ def test_a_model_whose_parent_failed_is_skipped(collector: Collector) -> None:
     assert [outcome.status for outcome in outcomes] == ["skipped"]
 
 
+def test_a_model_does_not_wait_for_unit_tests_that_were_not_selected(collector: Collector) -> None:
+    outcomes = [
+        found
+        for uid, status in ((MART, "success"), (RELATION, "pass"), (SINGULAR, "pass"))
+        for found in collector.finished(uid, ended(status))
+    ]
+    assert [(outcome.node, outcome.message) for outcome in outcomes] == [("mart", "2 of 2 tests passed")]
+
+
 def test_tests_that_were_not_selected_do_not_hold_a_model_up(collector: Collector) -> None:
     collector.finished(MART, ended("success"))
     assert [outcome.status for outcome in collector.rest()] == ["success"]
