@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+
 import click
 import pytest
 from lakehold.cli import main as entry
@@ -44,6 +46,8 @@ def test_every_option_says_what_it_does(name, command):
         (LakeholdError("what"), 1),
         (click.UsageError("what"), 2),
         (KeyboardInterrupt(), 130),
+        (OSError(errno.ENOSPC, "what"), 5),
+        (PermissionError(errno.EACCES, "what"), 3),
     ],
 )
 def test_errors_become_a_message_and_an_exit_code(monkeypatch, capsys, error, code):

@@ -50,7 +50,8 @@ def client_environment(site: Site, user: str) -> dict[str, str]:
         "airflow": _airflow,
         "lineage": _lineage,
     }
-    values = {"LAKEHOLD_STATE": str(site.state)}
+    # Both, so that a shell that goes to another checkout still means this installation.
+    values = {"LAKEHOLD_CHECKOUT": str(site.checkout), "LAKEHOLD_STATE": str(site.state)}
     for component, variables in groups.items():
         if component in site.ports:
             values.update(variables(site, user))

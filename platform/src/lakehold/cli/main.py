@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 
@@ -20,7 +21,7 @@ from lakehold.cli.run import run
 from lakehold.cli.sql import sql
 from lakehold.cli.status import status
 from lakehold.cli.up import up
-from lakehold.errors import LakeholdError
+from lakehold.errors import ConfigError, LakeholdError, StartError
 
 VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, run, demo, lineage, pins)
 """Every verb, in the order ``lakehold --help`` lists them."""
@@ -64,8 +65,7 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
     except LakeholdError as error:
-        ERR.print(f"lakehold: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+        sys.exit(_tell(error))
     except click.ClickException as error:
         error.show()
         sys.exit(_USAGE)
@@ -76,7 +76,28 @@ def main() -> None:
         # The reader (head, a pager) has seen enough.
         sys.stdout = None  # keeps the interpreter from flushing into the closed pipe
         sys.exit(0)
+    except OSError as error:
+        sys.exit(_tell(_explained(error)))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(error: LakeholdError) -> int:
+    """Print an error and return its exit code."""
+    ERR.print(f"lakehold: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    return error.exit_code
+
+
+def _explained(error: OSError) -> LakeholdError:
+    """Return the error a user can act on; anything that is not about the user's machine is ours, and raised."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StartError("the disk is full.", why=str(error), remedy="free some space (df -h), then try again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ConfigError(
+            "a file or folder of the installation cannot be used by this user.",
+            why=str(error),
+            remedy="run lakehold as its owner, or choose another folder: LAKEHOLD_STATE=… lakehold up",
+        )
+    raise error
 
 
 if __name__ == "__main__":
