@@ -55,3 +55,14 @@ def test_everything_stays_on_the_installations_address(installation: Site) -> No
     values = spark.properties(installation)
     assert values["spark.driver.host"] == values["spark.driver.bindAddress"] == "127.0.0.1"
     assert values["spark.ui.enabled"] == "false"
+
+
+def test_javas_argument_file_keeps_spaces_quotes_and_backslashes() -> None:
+    assert spark.argument_file(["-cp", r'/a b/*:C:\x "y"']) == '"-cp"\n"/a b/*:C:\\\\x \\"y\\""\n'
+
+
+def test_javas_arguments_hold_no_secret_and_spark_comes_last(installation: Site) -> None:
+    engine = dataclasses.replace(installation, pythons={"engine": Path("/envs/engine-0123-py3.12/bin/python")})
+    arguments = spark.java_arguments(engine)
+    assert arguments[1].endswith(":/envs/engine-0123-py3.12/lib/python3.12/site-packages/pyspark/jars/*")
+    assert not any(secret in " ".join(arguments).split("=") for secret in ("one", "two", "three"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lakehold.components.model import Component, ConfigFile, Site, Task
@@ -13,6 +13,25 @@ PROPERTIES = "spark-defaults.conf"
 """Name of the properties file below ``conf/spark``."""
 
 _JARS = ("iceberg-spark-runtime", "iceberg-aws-bundle", "openlineage-spark", "postgresql-jdbc")
+
+LOGGING = "log4j2.properties"
+"""Name of the logging configuration below ``conf/spark``."""
+
+_LOGGING = """\
+# Warnings and errors, one line each; a task's log is for what its program says.
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+# No news: there is no native Hadoop here, and a long plan is cut in the log only.
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+logger.plan.name = org.apache.spark.util.SparkStringUtils
+logger.plan.level = error
+"""
 
 _JAVA_OPTIONS = (
     # A job lives for seconds: compiled code that is ready early beats code that is fast late (13 s of CPU become 9).
@@ -55,9 +74,8 @@ def properties(site: Site) -> dict[str, str]:
         "spark.driver.bindAddress": site.host,
         # These two are for who calls spark-submit itself; our operator starts the JVM with `java.args`.
         "spark.driver.extraClassPath": ":".join(_jars(site)),
-        "spark.driver.extraJavaOptions": " ".join(_JAVA_OPTIONS[:3]),
+        "spark.driver.extraJavaOptions": " ".join([*_JAVA_OPTIONS[:3], _logging(site)]),
         "spark.ui.enabled": "false",
-        "spark.log.level": "WARN",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
@@ -76,7 +94,11 @@ def java_arguments(site: Site) -> list[str]:
     # An environment's folder is named <name>-<lock>-py<version>.
     python = f"python{environment.name.rpartition('-py')[2]}"
     classpath = ":".join([*_jars(site), f"{environment}/lib/{python}/site-packages/pyspark/jars/*"])
-    return ["-cp", classpath, f"-Xmx{site.settings.spark.driver_heap}", *_JAVA_OPTIONS]
+    return ["-cp", classpath, f"-Xmx{site.settings.spark.driver_heap}", *_JAVA_OPTIONS, _logging(site)]
+
+
+def _logging(site: Site) -> str:
+    return f"-Dlog4j2.configurationFile={site.conf('spark') / LOGGING}"
 
 
 def _jars(site: Site) -> list[str]:
@@ -134,6 +156,11 @@ def render(values: Mapping[str, str]) -> str:
     return "".join(f"{key}={value.replace(chr(92), chr(92) * 2)}\n" for key, value in values.items())
 
 
+def argument_file(arguments: Sequence[str]) -> str:
+    """Write a file for ``java @file``: one argument a line, in quotes because a folder's name may have a space."""
+    return "".join('"' + argument.replace("\\", "\\\\").replace('"', '\\"') + '"\n' for argument in arguments)
+
+
 SPARK = Component(
     name="spark",
     summary="runs the programs of jobs/, one spark-submit a task",
@@ -144,7 +171,8 @@ SPARK = Component(
     owns=("work/spark",),
     files=lambda site: [
         ConfigFile(path=PROPERTIES, text=render(properties(site))),
-        ConfigFile(path=ARGUMENTS, text="\n".join(java_arguments(site)) + "\n"),
+        ConfigFile(path=LOGGING, text=_LOGGING),
+        ConfigFile(path=ARGUMENTS, text=argument_file(java_arguments(site))),
     ],
     after=(
         Task(name="spark-folder", command=lambda site: ["/bin/mkdir", "-p", "-m", "0700", str(_scratch(site))]),
