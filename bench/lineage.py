@@ -128,7 +128,7 @@ def lakehold(environment: dict[str, str], *arguments: str) -> None:
 
 
 def main() -> None:
-    """Print the numbers as JSON."""
+    """Print the numbers as JSON, on one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--senders", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=10)
@@ -148,7 +148,7 @@ def main() -> None:
             )
         finally:
             lakehold(environment, "down")
-    print(json.dumps(report(tally, chosen.senders, chosen.seconds, chosen.bytes), indent=2))  # noqa: T201 - its output
+    print(json.dumps(report(tally, chosen.senders, chosen.seconds, chosen.bytes)))  # noqa: T201 - its output
 
 
 if __name__ == "__main__":
