@@ -87,7 +87,8 @@ def rest(lab: Any, free_port: int) -> Iterator[Any]:
     """The same site with its catalog behind a REST server; Trino is started again with what follows from that."""
     store = Store.default()
     store.ensure([REST], [])
-    lab.start("objectstore")
+    for needed in ("postgres", "objectstore"):
+        lab.start(needed)
     before = lab.site
     catalog = before.settings.catalog.model_copy(update={"type": "rest", "uri": f"http://127.0.0.1:{free_port}"})
     if "trino" in lab.running:
