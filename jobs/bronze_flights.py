@@ -74,11 +74,8 @@ def parse_day(file: LandedFile, day: date) -> pa.Table | Refused:
     table = parse(file, FLIGHTS)
     if isinstance(table, Refused):
         return table
-    other = table.num_rows
-    same = pc.and_(
-        pc.and_(pc.equal(table["year"], day.year), pc.equal(table["month"], day.month)), pc.equal(table["day"], day.day)
-    )
-    other -= pc.sum(same).as_py()
+    parts = [pc.equal(table[name], getattr(day, name)) for name in ("year", "month", "day")]
+    other = table.num_rows - pc.sum(pc.and_(pc.and_(parts[0], parts[1]), parts[2])).as_py()
     if other:
         return Refused(key=file.key, reasons=(f"wrong day: {other} of {table.num_rows} rows are not of {day}",))
     return stamped(table, file, {"flight_date": day})

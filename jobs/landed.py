@@ -91,7 +91,7 @@ class Landing:
             key=key,
             body=answer["Body"].read(),
             etag=answer["ETag"].strip('"'),
-            promised_rows=int(promised) if promised else None,
+            promised_rows=int(promised) if promised and promised.isdecimal() else None,
         )
 
     def quarantine(self, file: LandedFile, refused: Refused) -> str:
