@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lakehold.cli.context import Context
+from lakehold.cli.context import OUT, Context
 from lakehold.lineage.client import ask
 
 _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan"}
@@ -120,17 +119,16 @@ def _show(list_: str, filters: Mapping[str, str | int], columns: Sequence[Column
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    console = Console()
     if not rows:
         asked = any(value for key, value in filters.items() if key != "limit")
-        console.print(f"No {list_} match." if asked else f"No {list_} yet.")
+        OUT.print(f"No {list_} match." if asked else f"No {list_} yet.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, _ in columns:
         table.add_column(name, overflow="fold", no_wrap=name not in _LONG)
     for row in rows:
         table.add_row(*[_plain(cell(row)) for _, cell in columns])
-    console.print(table)
+    OUT.print(table)
 
 
 def _plain(cell: str | Text) -> Text:
