@@ -57,17 +57,20 @@ class Flights:
 
     def job(self, name: str, start: str, end: str) -> subprocess.CompletedProcess[str]:
         """Run ``jobs/<name>.py`` over [start, end)."""
+        return self.submit(REPOSITORY / "jobs" / f"{name}.py", "--from", start, "--to", end)
+
+    def submit(self, program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a Spark program as the operator does, with ``jobs/`` to import from."""
         platform = platform_of(self.site)
         described = self.folder / "platform.json"
         described.write_text(platform.dumps(), encoding="utf-8")
         archive = spark_submit.archive(platform)
-        program = REPOSITORY / "jobs" / f"{name}.py"
         result = subprocess.run(
-            [*spark_submit.command(platform, archive.flags("test"), {}, program), "--from", start, "--to", end],
+            [*spark_submit.command(platform, archive.flags("test"), {}, program), *arguments],
             env={
                 **spark_submit.environment(platform),
                 "HOME": os.environ.get("HOME", "/"),
-                "PYTHONPATH": str(REPOSITORY / "platform" / "src"),
+                "PYTHONPATH": f"{REPOSITORY / 'platform' / 'src'}:{REPOSITORY / 'jobs'}",
                 "LAKEHOLD_PLATFORM": str(described),
             },
             capture_output=True,

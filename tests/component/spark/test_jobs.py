@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,9 +57,10 @@ def test_bad_files_are_quarantined_named_and_leave_their_days_alone(airline: Fli
     result = airline.job("bronze_flights", DAYS[0], "2013-02-03")
 
     assert result.returncode == 8
-    assert f"flights/{DAYS[0]}.csv: truncated: the last line has no end" in result.stderr
-    assert f"flights/{DAYS[1]}.csv: header: expected" in result.stderr
-    assert f"flights/{DAYS[3]}.csv: missing" in result.stderr
+    # Spark passes on both streams of the program as its standard output.
+    assert f"flights/{DAYS[0]}.csv: truncated: the last line has no end" in result.stdout
+    assert f"flights/{DAYS[1]}.csv: header: expected" in result.stdout
+    assert f"flights/{DAYS[3]}.csv: missing" in result.stdout
     by_day = "SELECT cast(flight_date AS varchar), count(*) FROM bronze.flights GROUP BY flight_date"
     loaded = dict(airline.query(by_day))
     assert sorted(loaded) == [DAYS[0], DAYS[2]], "the good day is loaded, the bad one keeps what it had"
@@ -67,6 +69,17 @@ def test_bad_files_are_quarantined_named_and_leave_their_days_alone(airline: Fli
     reports = _quarantined(airline, DAYS[0])
     assert [report["reasons"][0].split(":")[0] for report in reports] == ["truncated"]
     assert reports[0]["source"] == f"s3://landing/flights/{DAYS[0]}.csv"
+
+
+def test_a_day_is_replaced_alone_and_a_stale_writer_is_refused(airline_and_jobs: Flights) -> None:
+    result = airline_and_jobs.submit(Path(__file__).with_name("stale_part.py"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    told = [line for line in result.stdout.splitlines() if line.split()[0] in ("replaced", "refused", "kept")]
+    assert told == [
+        "replaced [(1, 4), (2, 3)]",
+        "refused True",
+        "kept [(1, 4), (2, 3), (3, 5)]",
+    ]
 
 
 def _quarantined(airline: Flights, day: str) -> list[dict[str, list[str]]]:
