@@ -1,9 +1,9 @@
 select
     tailnum,
-    arbitrary(plane_manufacturer) as manufacturer,
-    arbitrary(plane_model) as model,
-    arbitrary(plane_year) as built,
-    arbitrary(plane_seats) as seats,
+    max(plane_manufacturer) as manufacturer,
+    max(plane_model) as model,
+    max(plane_year) as built,
+    max(plane_seats) as seats,
     count(distinct carrier) as carriers,
     count(*) as flights,
     count(distinct flight_date) as days_flown,

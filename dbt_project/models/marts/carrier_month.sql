@@ -1,7 +1,7 @@
 select
     flight_month,
     carrier,
-    arbitrary(carrier_name) as carrier_name,
+    max(carrier_name) as carrier_name,
     count(*) as flights,
     count(distinct dest) as destinations,
     sum(distance) as miles,

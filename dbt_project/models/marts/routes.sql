@@ -1,9 +1,9 @@
 select
     origin,
     dest,
-    arbitrary(dest_name) as dest_name,
-    arbitrary(dest_lat) as dest_lat,
-    arbitrary(dest_lon) as dest_lon,
+    max(dest_name) as dest_name,
+    max(dest_lat) as dest_lat,
+    max(dest_lon) as dest_lon,
     max(distance) as distance,
     count(*) as flights,
     count(distinct carrier) as carriers,
