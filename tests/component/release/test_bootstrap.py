@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pty
 import shutil
@@ -128,3 +129,18 @@ def test_clean_asks_on_a_terminal(bare: Path) -> None:
     assert (bare / ".mypy_cache").exists()
     os.close(ours)
     os.close(theirs)
+
+
+def test_a_python_without_pip_and_venv_is_told_what_to_install(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    specification = importlib.util.spec_from_file_location("checkout_bootstrap", bare / "platform" / "bootstrap.py")
+    assert specification is not None
+    assert specification.loader is not None
+    bootstrap = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(bootstrap)
+    python = bare / "python3"
+    python.write_text("#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n", encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr(bootstrap, "base_python", lambda: str(python))
+    with pytest.raises(bootstrap.BootstrapError, match=r"apt install python3\.\d+-venv"):
+        bootstrap.ensure("demo")
+    assert not (bare / ".venv").exists()
