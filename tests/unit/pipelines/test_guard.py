@@ -36,11 +36,18 @@ def sleeping(mark: str) -> list[int]:
     return [each.pid for each in found if any(mark in part for part in (each.info["cmdline"] or [])[1:2])]
 
 
-def gone(mark: str, seconds: float = 10) -> bool:
+def come_to(number: int, mark: str, seconds: float = 10) -> bool:
+    """Wait until this many of the test's processes sleep."""
     deadline = time.monotonic() + seconds
-    while sleeping(mark) and time.monotonic() < deadline:
+    while len(sleeping(mark)) != number:
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
-    return not sleeping(mark)
+    return True
+
+
+def gone(mark: str) -> bool:
+    return come_to(0, mark)
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137)])
@@ -64,13 +71,13 @@ def tree(mark: str) -> Iterator[subprocess.Popen[str]]:
     process = guarded("/bin/bash", "-c", TREE.format(mark=mark))
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
+    assert come_to(3, mark)
     yield process
     process.kill()
     process.wait(10)
 
 
 def test_sigterm_ends_the_whole_tree_stubborn_ones_too(tree: subprocess.Popen[str], mark: str) -> None:
-    assert sleeping(mark)
     tree.terminate()
     assert tree.wait(10) == 128 + signal.SIGTERM
     assert gone(mark)
@@ -86,6 +93,7 @@ def test_the_death_of_the_parent_ends_the_whole_tree(mark: str) -> None:
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "up\n"
+    assert come_to(3, mark)
     parent.kill()
     parent.wait(10)
     assert gone(mark)
