@@ -1,4 +1,4 @@
-"""One table, three engines, two kinds of catalog: what one writes the others read, set up by tables.catalog alone."""
+"""A table shared by three engines over the JDBC catalog, and by pyiceberg alone over Iceberg's REST server."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 import requests
 from lakehold.components import spark
 from lakehold.components.model import Site
+from lakehold.components.registry import component
 from lakehold.release.store import Store
 from lakehold.tables.catalog import REGION, pyiceberg_properties, s3_endpoint
 from trino.auth import BasicAuthentication
@@ -38,9 +39,9 @@ def sql(lab: Any, statement: str, user: str = "admin") -> list[list[Any]]:
         return [list(row) for row in cursor.fetchall()]
 
 
-def by_pyiceberg(site: Site) -> dict[str, Any]:
+def by_pyiceberg(site: Site, script: str = "pyiceberg_part.py") -> dict[str, Any]:
     result = subprocess.run(
-        [str(site.pythons["engine"]), str(HERE / "pyiceberg_part.py")],
+        [str(site.pythons["engine"]), str(HERE / script)],
         input=json.dumps(pyiceberg_properties(site)),
         env={"PATH": "/usr/bin:/bin", "HOME": str(site.state)},
         capture_output=True,
@@ -52,7 +53,9 @@ def by_pyiceberg(site: Site) -> dict[str, Any]:
     return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
-def by_spark(site: Site, folder: Path) -> dict[str, Any]:
+def by_spark(lab: Any, folder: Path) -> dict[str, Any]:
+    lab.configure(component("spark"))
+    site = lab.site
     properties, answer = folder / "spark.properties", folder / "spark.json"
     properties.write_text(spark.render(spark.properties(site)), encoding="utf-8")
     (site.state / "work" / "spark").mkdir(parents=True, exist_ok=True)
@@ -77,35 +80,21 @@ def by_spark(site: Site, folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def jdbc(lab: Any) -> Any:
-    lab.start("trino")
-    return lab
-
-
-@pytest.fixture
-def rest(lab: Any, free_port: int) -> Iterator[Any]:
-    """The same site with its catalog behind a REST server; Trino is started again with what follows from that."""
+def rest(lab: Any, free_port: int) -> Iterator[Site]:
+    """The same site with its catalog behind Iceberg's REST server."""
     store = Store.default()
     store.ensure([REST], [])
     for needed in ("postgres", "objectstore"):
         lab.start(needed)
-    before = lab.site
-    catalog = before.settings.catalog.model_copy(update={"type": "rest", "uri": f"http://127.0.0.1:{free_port}"})
-    if "trino" in lab.running:
-        lab.stop("trino")
-    with (before.state / "logs" / "iceberg-rest.log").open("ab") as log:
-        server = subprocess.Popen(
-            rest_command(before, store), env=rest_environment(before, free_port), stdout=log, stderr=log
-        )
+    site = lab.site
+    with (site.state / "logs" / "iceberg-rest.log").open("ab") as log:
+        environment = rest_environment(site, free_port)
+        server = subprocess.Popen(rest_command(site, store), env=environment, stdout=log, stderr=log)
     try:
         wait_for(f"http://127.0.0.1:{free_port}/v1/config", server)
-        lab.site = dataclasses.replace(before, settings=before.settings.model_copy(update={"catalog": catalog}))
-        lab.start("trino")
-        yield lab
+        catalog = site.settings.catalog.model_copy(update={"type": "rest", "uri": f"http://127.0.0.1:{free_port}"})
+        yield dataclasses.replace(site, settings=site.settings.model_copy(update={"catalog": catalog}))
     finally:
-        if "trino" in lab.running:
-            lab.stop("trino")
-        lab.site = before
         server.terminate()
         server.wait(10)
 
@@ -156,9 +145,8 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
     pytest.fail("the REST server did not answer in 60 s")
 
 
-@pytest.mark.parametrize("kind", ["jdbc", "rest"])
-def test_trino_pyiceberg_and_spark_share_a_table(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    lab = request.getfixturevalue(kind)
+def test_trino_pyiceberg_and_spark_share_a_table(lab: Any, tmp_path: Path) -> None:
+    lab.start("trino")
     sql(lab, "CREATE TABLE lakehouse.silver.shared (writer varchar, amount integer)")
     try:
         sql(lab, "INSERT INTO lakehouse.silver.shared VALUES ('trino', 1)")
@@ -166,7 +154,7 @@ def test_trino_pyiceberg_and_spark_share_a_table(kind: str, request: pytest.Fixt
         seen = by_pyiceberg(lab.site)
         assert seen["before"] == ["trino"]
         assert {"bronze", "silver", "gold", "ops"} <= set(seen["namespaces"])
-        assert by_spark(lab.site, tmp_path) == {"before": ["pyiceberg", "trino"]}
+        assert by_spark(lab, tmp_path) == {"before": ["pyiceberg", "trino"]}
         rows = sql(lab, "SELECT * FROM lakehouse.silver.shared ORDER BY amount")
         assert rows == [["trino", 1], ["pyiceberg", 2], ["spark", 3]]
         assert sql(lab, "SELECT * FROM lakehouse.gold.shared_view") == [[6]]
@@ -176,3 +164,9 @@ def test_trino_pyiceberg_and_spark_share_a_table(kind: str, request: pytest.Fixt
     finally:
         sql(lab, "DROP VIEW IF EXISTS lakehouse.gold.shared_view")
         sql(lab, "DROP TABLE lakehouse.silver.shared")
+
+
+def test_pyiceberg_writes_and_reads_through_a_rest_catalog(rest: Site) -> None:
+    answer = by_pyiceberg(rest, "pyiceberg_rest_part.py")
+    assert answer["rows"] == [{"writer": "pyiceberg", "amount": 2}]
+    assert answer["location"].startswith("s3://lakehouse/rest/")
