@@ -7,7 +7,9 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,26 @@ def test_a_port_taken_after_it_was_chosen(checkout):
         assert f"(pid {os.getpid()})" in doctor.stdout
     checkout.run("up")
     assert json.loads((checkout.state / "ports.json").read_text())["alpha"] == port
+
+
+class _Greeter(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"GREETING from a stranger")
+
+
+def test_an_answer_from_somebody_elses_server_is_not_health(checkout):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Greeter) as stranger:
+        threading.Thread(target=stranger.serve_forever).start()
+        url = f'url="http://127.0.0.1:{stranger.server_port}/"'
+        checkout.change_components('url=f"http://{site.host}:{site.ports[name]}/index.html"', url)
+        checkout.change_components("start_seconds=20", "start_seconds=3")
+        failed = checkout.run("up", "alpha", check=False)
+        stranger.shutdown()
+    assert failed.returncode == 5
+    assert f"port {stranger.server_port} is held by" in failed.stderr
+    assert f"(pid {os.getpid()})" in failed.stderr
 
 
 def test_the_port_of_another_checkout_names_it(make_checkout):

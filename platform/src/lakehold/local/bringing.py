@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from lakehold.components.model import Process, Site
+from lakehold.components.model import Health, Http, Process, Site
 from lakehold.errors import LakeholdError, StartError
-from lakehold.local import diagnosis
+from lakehold.local import diagnosis, proc
 from lakehold.local.files import read_json, write_json
 from lakehold.local.health import check, patience
 from lakehold.local.launch import Spec, record_path
 from lakehold.local.materialise import write_plan
 from lakehold.local.plan import ComponentPlan
+from lakehold.local.ports import holder, listeners
 from lakehold.local.progress import Reporter
 from lakehold.local.supervisor import Info, Supervisor
 from lakehold.local.tasks import run_task
@@ -27,6 +29,17 @@ _REPORT_SECONDS = 10.0
 
 Verify = Callable[[str], list[str]]
 """Says what is not as pinned in an artifact; empty when all is well."""
+
+
+def _answered_by_another(health: Health, pid: int | None) -> str | None:
+    """Say who listens on the port of ``health`` when that is not ``pid`` or a process below it."""
+    if not isinstance(health, Http) or pid is None:
+        return None
+    port = urlsplit(health.url).port
+    family = proc.descendants(pid, proc.all_processes())
+    if port is None or any(listener.pid in family for listener in listeners() if listener.port == port):
+        return None
+    return f"port {port} is held by {holder(port)}"
 
 
 class CancelledError(LakeholdError):
@@ -135,6 +148,7 @@ class Bringing:
             exits = len(starts) - (1 if info.alive else 0)
             if info.alive:
                 found = check(health, ca=self._site.tls / "ca.pem", environment=spec.environment)
+                found = found or _answered_by_another(health, info.pid)
                 if found is None and self._supervisor.info(part.name).pid == info.pid:
                     return
                 reason = found or "it ended while it was being checked"

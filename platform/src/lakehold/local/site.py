@@ -15,11 +15,13 @@ from lakehold.components.model import Component, Site
 from lakehold.components.registry import COMPONENTS
 from lakehold.config.settings import Settings
 from lakehold.errors import ConfigError
+from lakehold.local.claims import claimed_elsewhere
 from lakehold.local.files import ensure_directory, locked, read_json, write_json
 from lakehold.local.ports import can_bind, choose_ports, declared_ports
 from lakehold.local.secretfiles import ensure_secrets
 from lakehold.local.tls import ensure_certificates
 from lakehold.release.store import Store as ReleaseStore
+from lakehold.release.store import default_root
 
 _FORMAT = 1
 _FOLDERS = (
@@ -134,8 +136,15 @@ def _python(store: Store, env: str) -> Path:
 def _ensure_ports(state: Path, settings: Settings, components: Sequence[Component]) -> dict[str, int]:
     path = state / "ports.json"
     kept = {key: port for key, port in (read_json(path) or {}).items() if isinstance(port, int)}
-    ports = choose_ports(declared_ports(components), fixed=settings.ports, kept=kept, is_free=can_bind(settings.bind))
-    write_json(path, {**kept, **ports})
+    bindable = can_bind(settings.bind)
+    with claimed_elsewhere(default_root(os.environ), state) as claimed:
+        ports = choose_ports(
+            declared_ports(components),
+            fixed=settings.ports,
+            kept=kept,
+            is_free=lambda port: port not in claimed and bindable(port),
+        )
+        write_json(path, {**kept, **ports})
     return ports
 
 
