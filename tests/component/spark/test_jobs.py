@@ -31,7 +31,7 @@ def test_one_interval_or_many_or_again_gives_the_same_rows(airline: Flights) -> 
     assert airline.fingerprint() == once, "a rerun changed something"
 
     airline.drop()
-    for start, end in ((DAYS[2], DAYS[3]), (DAYS[0], DAYS[2]), (DAYS[3], "2013-02-03")):
+    for start, end in ((DAYS[1], "2013-02-03"), (DAYS[0], DAYS[1])):
         airline.load(start, end)
     assert airline.fingerprint() == once, "another order of intervals gave other rows"
 
