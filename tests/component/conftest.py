@@ -167,9 +167,9 @@ def laboratory(settings: Settings | None = None, checkout: Path = REPOSITORY) ->
         shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    """One site with its own servers for the whole test run."""
+    """One site with its own servers for the tests of one file, which no other file's tables or passwords reach."""
     with laboratory() as made:
         yield made
 

@@ -92,7 +92,7 @@ class Airflow:
         return roots + [child for root in roots for child in root.children(recursive=True)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airflow(new_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     """Airflow with PostgreSQL and the object store."""
     checkout = tmp_path_factory.mktemp("checkout")

@@ -128,7 +128,7 @@ class Flights:
         return Sender(S3Address(endpoint=s3_endpoint(self.site), region=REGION, keys=keys))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airline_and_jobs(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flights]:
     """Everything needed for the jobs, with the reference files delivered."""
     for name in ("trino", "spark"):
