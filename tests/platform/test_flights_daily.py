@@ -18,9 +18,7 @@ def fingerprint(platform: RunningPlatform, table: str, where: str = "true") -> d
     """A checksum of all rows and columns of a table, whatever their order."""
     columns = [row["Column"] for row in platform.sql(f"describe {table}")]
     row = ", ".join(f'"{column}"' for column in columns)
-    [answer] = platform.sql(
-        f"select count(*) as n, checksum(cast(row({row}) as json)) as sum from {table} where {where}"
-    )
+    [answer] = platform.sql(f"select count(*) as n, to_hex(checksum(row({row}))) as sum from {table} where {where}")
     return answer
 
 

@@ -39,4 +39,6 @@ def test_every_process_may_be_killed_during_a_run(day_run: tuple[RunningPlatform
         assert run.wait(600) == 0
     finally:
         run.kill()
+        # The last victim, supervisord, took everything with it.
+        wait_for(lambda: all(one["health"] == "healthy" for one in platform.status()), 300, "all is healthy again")
     assert platform.sql(COUNT) == before

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import click
 from rich.console import Console, Group
@@ -35,6 +35,7 @@ _STYLES = {
     "up_for_retry": "yellow",
     "skipped": "dim",
 }
+_T = TypeVar("_T")
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -56,8 +57,9 @@ def run(dag: str, first: datetime | None, until: datetime | None, wait: bool) ->
     """
     interval = _interval(first, until)
     with client(Context().existing_site()) as airflow:
-        airflow.wait_for_dag(dag)
-        started = airflow.start(dag, interval)
+        _patiently(lambda: airflow.wait_for_dag(dag))
+        # Starting the run of an interval twice starts it once. A run of now would be started twice.
+        started = _patiently(lambda: airflow.start(dag, interval)) if interval else airflow.start(dag, interval)
         OUT.print(f"{dag} {started.run_id}  {airflow.link(started)}", highlight=False, soft_wrap=True)
         if wait:
             follow(airflow, started, OUT)
@@ -100,18 +102,23 @@ def follow(airflow: AirflowClient, run: Run, console: Console) -> None:
 
 
 def _watch(airflow: AirflowClient, run: Run, display: _Display) -> tuple[Run, list[TaskState]]:
-    answered = time.monotonic()
+    while True:
+        now, tasks = _patiently(lambda: (airflow.run(run), airflow.tasks(run)))
+        display.show(tasks)
+        if now.state in FINISHED:
+            return now, tasks
+        time.sleep(_POLL_SECONDS)
+
+
+def _patiently(ask: Callable[[], _T]) -> _T:
+    """Ask until there is an answer; :class:`NotRunningError` when there was none for too long."""
+    began = time.monotonic()
     while True:
         try:
-            now, tasks = airflow.run(run), airflow.tasks(run)
-            answered = time.monotonic()
+            return ask()
         except NotRunningError:
-            if time.monotonic() - answered > _PATIENCE.total_seconds():
+            if time.monotonic() - began > _PATIENCE.total_seconds():
                 raise
-        else:
-            display.show(tasks)
-            if now.state in FINISHED:
-                return now, tasks
         time.sleep(_POLL_SECONDS)
 
 

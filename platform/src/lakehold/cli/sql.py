@@ -14,7 +14,7 @@ import requests
 import trino
 from rich.table import Table
 from trino.exceptions import Error as TrinoError
-from trino.exceptions import TrinoConnectionError, TrinoQueryError
+from trino.exceptions import HttpError, TrinoConnectionError, TrinoQueryError
 
 from lakehold.cli.context import ERR, OUT, Context
 from lakehold.components.model import Site
@@ -60,9 +60,7 @@ def sql(statement: str, form: str, user: str, schema: str | None) -> None:
                 why=f"{error.error_name}, query {error.query_id}",
                 remedy=_remedy(error, site),
             ) from error
-        except TrinoConnectionError as error:
-            raise _unreachable(site, error) from error
-        except requests.RequestException as error:
+        except (TrinoConnectionError, HttpError, requests.RequestException) as error:
             raise _unreachable(site, error) from error
         except TrinoError as error:
             raise RunFailedError("the statement failed.", why=str(error), remedy="lakehold logs trino") from error
@@ -99,7 +97,10 @@ def _remedy(error: TrinoQueryError, site: Site) -> str:
 
 def _unreachable(site: Site, error: Exception) -> NotRunningError:
     return NotRunningError(
-        f"Trino does not answer on {site.host}:{site.ports['trino']}.", why=str(error), remedy="lakehold up trino"
+        f"Trino does not answer on {site.host}:{site.ports['trino']}.",
+        # A web server's error page may carry a whole stack.
+        why=str(error)[:500],
+        remedy="lakehold up trino",
     )
 
 

@@ -94,7 +94,8 @@ class TaskState:
 class AirflowClient:
     """A session with Airflow's API server, logged in as ``user``.
 
-    Raises :class:`NotRunningError` when nobody answers and :class:`ConfigError` when the login is refused.
+    Raises :class:`NotRunningError` when nobody answers, or the answer is a server error, and :class:`ConfigError` when
+    the login is refused.
     """
 
     def __init__(self, url: str, user: str, password: str) -> None:
@@ -208,7 +209,9 @@ class AirflowClient:
     def _checked(answer: httpx.Response) -> Any:
         if answer.is_error:
             what = f"Airflow answered {answer.status_code} to {answer.request.method} {answer.request.url.path}."
-            raise LakeholdError(what, why=answer.text[:500], remedy="lakehold logs airflow-api")
+            # A server error is most often PostgreSQL being restarted: it may pass, as being away may.
+            kind = NotRunningError if answer.is_server_error else LakeholdError
+            raise kind(what, why=answer.text[:500], remedy="lakehold logs airflow-api")
         return answer.json()
 
 
