@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lakehold.cli.context import OUT, Context
 from lakehold.errors import NotRunningError
-from lakehold.local.status import ProcessStatus, collect
+from lakehold.local.status import OVERHEAD, ProcessStatus, collect
 
 _STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "red", "failed": "red", "stopped": "dim"}
 
@@ -31,7 +31,8 @@ def status(as_json: bool) -> None:
     context = Context()
     entries = collect(context.existing_site(), context.components)
     total = sum(entry.memory or 0 for entry in entries)
-    running = [entry for entry in entries if entry.health != "stopped"]
+    # supervisord alone is nothing that anybody can use.
+    running = [entry for entry in entries if entry.health != "stopped" and entry.process != OVERHEAD]
     healthy = bool(running) and all(entry.health == "healthy" for entry in running)
     if as_json:
         click.echo(
