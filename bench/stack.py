@@ -125,7 +125,7 @@ def bare_dbt(installed: Stack, day: date) -> float:
     with tempfile.TemporaryDirectory(prefix="lakehold-dbt-") as target:
         command = [
             str(Path(known.pythons["dbt"]).with_name("dbt")),
-            *("--no-send-anonymous-usage-stats", "--no-version-check", "build"),
+            *("--no-send-anonymous-usage-stats", "--no-version-check", "build", "--exclude-resource-type", "unit_test"),
             *("--project-dir", project, "--profiles-dir", project),
             *("--target-path", target, "--log-path", target, "--vars", json.dumps(variables)),
         ]
