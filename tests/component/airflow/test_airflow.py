@@ -55,6 +55,8 @@ def test_a_changed_password_is_applied_and_the_old_one_refused(airflow: Any) -> 
 def connections_of(process: psutil.Process) -> list[Any]:
     try:
         return list(process.net_connections("inet"))
+    except psutil.NoSuchProcess:
+        return []
     except psutil.AccessDenied:
         # A task's supervisor hides from everybody but root, who looks into it when the tests run as root.
         assert os.geteuid() != 0

@@ -148,7 +148,11 @@ class Checkout:
                 continue
         return found
 
-    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    def running(self, argument: str) -> list[psutil.Process]:
+        """Those of :meth:`processes` with ``argument`` on their command line."""
+        return [process for process in self.processes() if argument in _command_line(process)]
+
+    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
@@ -161,6 +165,13 @@ class Checkout:
             return all(status[name]["health"] == "healthy" for name in names)
 
         self.wait_until(healthy, f"{', '.join(names)} healthy again")
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:
+        return []
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ def test_two_ups_at_once_agree(checkout):
     results = [process.communicate(timeout=120) for process in running]
     assert [process.returncode for process in running] == [0, 0], results
     assert lines(checkout.state / "data" / "alpha" / "prepared") == 1
-    assert len([process for process in checkout.processes() if "supervisor.supervisord" in process.cmdline()]) == 1
+    assert len(checkout.running("supervisor.supervisord")) == 1
 
 
 def test_down_interrupts_an_up_that_is_under_way(checkout):

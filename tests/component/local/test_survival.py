@@ -57,12 +57,10 @@ def test_only_what_was_wanted_comes_back_with_supervisord(checkout):
 
 def test_a_killed_keeper_comes_back(checkout):
     checkout.run("up", "alpha")
-    (keeper,) = [process for process in checkout.processes() if "lakehold.local.keeper" in process.cmdline()]
+    (keeper,) = checkout.running("lakehold.local.keeper")
     keeper.kill()
-    checkout.wait_until(
-        lambda: [process for process in checkout.processes() if "lakehold.local.keeper" in process.cmdline()] != [],
-        "the keeper runs again",
-    )
+    # The killed one may be listed for a moment more.
+    checkout.wait_until(lambda: set(checkout.running("lakehold.local.keeper")) - {keeper}, "the keeper runs again")
     os.kill(checkout.supervisord(), signal.SIGKILL)
     checkout.wait_until(lambda: (checkout.state / "logs" / "revive.log").exists(), "the new keeper has noticed")
     checkout.wait_until_healthy("alpha", "supervisord")
@@ -71,7 +69,7 @@ def test_a_killed_keeper_comes_back(checkout):
 def test_supervisord_and_its_keeper_killed_together_take_everything_with_them(checkout):
     checkout.run("up")
     (checkout.state / "data" / "alpha" / "child").touch()
-    pids = [process for process in checkout.processes() if "lakehold.local.keeper" in process.cmdline()]
+    pids = checkout.running("lakehold.local.keeper")
     os.kill(pids[0].pid, signal.SIGSTOP)
     os.kill(checkout.supervisord(), signal.SIGKILL)
     os.kill(pids[0].pid, signal.SIGKILL)
@@ -84,7 +82,7 @@ def test_down_ends_what_nobody_supervises_any_more(checkout):
     (checkout.state / "data" / "alpha").mkdir(parents=True)
     (checkout.state / "data" / "alpha" / "child").touch()
     checkout.run("up", "alpha")
-    (keeper,) = [process for process in checkout.processes() if "lakehold.local.keeper" in process.cmdline()]
+    (keeper,) = checkout.running("lakehold.local.keeper")
     os.kill(keeper.pid, signal.SIGSTOP)
     os.kill(checkout.supervisord(), signal.SIGKILL)
     keeper.kill()
