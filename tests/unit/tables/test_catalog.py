@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import pytest
 from lakehold.components.model import Site
@@ -11,13 +12,26 @@ from lakehold.components.registry import COMPONENTS
 from lakehold.config.settings import Settings
 from lakehold.errors import ConfigError
 from lakehold.tables import bootstrap
-from lakehold.tables.catalog import pyiceberg_properties, spark_catalog_conf, trino_catalog_properties
+from lakehold.tables.catalog import (
+    CREDENTIAL,
+    TOKEN,
+    pyiceberg_properties,
+    spark_catalog_conf,
+    trino_catalog_properties,
+)
+from pydantic import ValidationError
 
 SITE = example_site(COMPONENTS)
 
 
-def with_catalog(**values: str) -> Site:
-    return dataclasses.replace(SITE, settings=Settings.model_validate({"catalog": values}))
+def with_catalog(secrets: Mapping[str, str] | None = None, **values: str) -> Site:
+    settings = Settings.model_validate({"catalog": values})
+    return dataclasses.replace(SITE, settings=settings, secrets={**SITE.secrets, **(secrets or {})})
+
+
+def rest_site(**values: str) -> Site:
+    secrets = {CREDENTIAL: "robot:s3:cret", TOKEN: "ey.J"}
+    return with_catalog(secrets, type="rest", uri="https://catalog.example/api", **values)
 
 
 def test_the_name_and_the_warehouse_are_the_same_in_every_engine() -> None:
@@ -63,6 +77,67 @@ def test_a_rest_catalog_without_an_address_is_refused_with_the_remedy() -> None:
     with pytest.raises(ConfigError, match=r"catalog.uri is not set") as refused:
         trino_catalog_properties(with_catalog(type="rest"))
     assert "[catalog]" in refused.value.remedy
+
+
+def test_a_rest_catalog_may_have_a_name_of_its_own_for_the_warehouse() -> None:
+    site = rest_site(rest_warehouse="analytics")
+    trino, spark, pyiceberg = trino_catalog_properties(site), spark_catalog_conf(site), pyiceberg_properties(site)
+    told = {
+        trino["iceberg.rest-catalog.warehouse"],
+        spark["spark.sql.catalog.lakehouse.warehouse"],
+        pyiceberg["warehouse"],
+    }
+    assert told == {"analytics"}
+    assert pyiceberg_properties(with_catalog(rest_warehouse="analytics"))["warehouse"] == "s3://lakehouse/"
+
+
+def test_without_a_login_no_engine_is_told_of_one() -> None:
+    site = rest_site()
+    for values in (trino_catalog_properties(site), spark_catalog_conf(site), pyiceberg_properties(site)):
+        assert not [key for key in values if any(word in key for word in ("oauth2", "token", "credential", "auth"))]
+        assert "iceberg.rest-catalog.security" not in values
+
+
+def test_each_engine_logs_in_with_a_credential() -> None:
+    site = rest_site(credential_file="c", oauth2_uri="https://login.example/token", oauth2_scope="PRINCIPAL_ROLE:ALL")
+    trino, spark, pyiceberg = trino_catalog_properties(site), spark_catalog_conf(site), pyiceberg_properties(site)
+    assert {key: value for key, value in trino.items() if "oauth2" in key or "security" in key} == {
+        "iceberg.rest-catalog.security": "OAUTH2",
+        "iceberg.rest-catalog.oauth2.credential": "robot:s3:cret",
+        "iceberg.rest-catalog.oauth2.server-uri": "https://login.example/token",
+        "iceberg.rest-catalog.oauth2.scope": "PRINCIPAL_ROLE:ALL",
+    }
+    same = {
+        "credential": "robot:s3:cret",
+        "oauth2-server-uri": "https://login.example/token",
+        "scope": "PRINCIPAL_ROLE:ALL",
+    }
+    assert {key: pyiceberg[key] for key in same} == same
+    assert {key: spark[f"spark.sql.catalog.lakehouse.{key}"] for key in same} == same
+    assert spark["spark.sql.catalog.lakehouse.rest.auth.type"] == "oauth2"
+
+
+def test_each_engine_shows_a_bearer_token() -> None:
+    site = rest_site(token_file="t")
+    trino, spark, pyiceberg = trino_catalog_properties(site), spark_catalog_conf(site), pyiceberg_properties(site)
+    assert trino["iceberg.rest-catalog.security"] == "OAUTH2"
+    assert trino["iceberg.rest-catalog.oauth2.token"] == "ey.J"
+    assert spark["spark.sql.catalog.lakehouse.token"] == pyiceberg["token"] == "ey.J"
+    assert not [key for values in (trino, spark, pyiceberg) for key in values if "credential" in key or "scope" in key]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"token_file": "t"}, 'token_file is for an outside catalog, but type is "jdbc"'),
+        ({"type": "rest", "token_file": "t", "credential_file": "c"}, "two ways to log in"),
+        ({"type": "rest", "oauth2_scope": "all"}, "set credential_file"),
+        ({"type": "rest", "token_file": "t", "oauth2_uri": "https://login.example"}, "set credential_file"),
+    ],
+)
+def test_a_login_that_cannot_be_meant_is_refused(values: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        with_catalog(**values)
 
 
 def test_the_bootstrap_gives_engines_rows_and_not_tables() -> None:

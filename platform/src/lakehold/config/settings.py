@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Section(BaseModel):
@@ -41,6 +41,28 @@ class CatalogSettings(_Section):
     name: str = Field(default="lakehouse", description="Catalog name, the same in every engine.")
     uri: str | None = Field(default=None, description="Address of an outside Iceberg REST catalog.")
     warehouse: str = Field(default="s3://lakehouse/", description="Where tables live, ending in a slash.")
+    rest_warehouse: str | None = Field(
+        default=None, description="The REST catalog's own name for its warehouse, where that is not `warehouse`."
+    )
+    oauth2_uri: str | None = Field(
+        default=None, description="Token endpoint of the REST catalog's OAuth2 server; by default the catalog's own."
+    )
+    oauth2_scope: str | None = Field(default=None, description="Scope asked for together with `credential_file`.")
+    credential_file: Path | None = Field(
+        default=None, description="File (0600) with `client-id:client-secret` for the REST catalog's OAuth2 server."
+    )
+    token_file: Path | None = Field(default=None, description="File (0600) with a bearer token for the REST catalog.")
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        login = [key for key in ("oauth2_uri", "oauth2_scope", "credential_file", "token_file") if getattr(self, key)]
+        if login and self.type != "rest":
+            raise ValueError(f'{login[0]} is for an outside catalog, but type is "{self.type}"')
+        if self.credential_file and self.token_file:
+            raise ValueError("credential_file and token_file are two ways to log in: keep one")
+        if not self.credential_file and (self.oauth2_uri or self.oauth2_scope):
+            raise ValueError("oauth2_uri and oauth2_scope ask for a token with a credential: set credential_file")
+        return self
 
 
 class Settings(_Section):

@@ -1,4 +1,4 @@
-"""Secrets: generated once, one file each (mode 0600), never shown unless asked for."""
+"""Secrets: generated once or given from outside, one file each (mode 0600), never shown unless asked for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import string
 from collections.abc import Iterable
 from pathlib import Path
 
+from lakehold.config.settings import CatalogSettings
+from lakehold.errors import ConfigError
 from lakehold.local.files import ensure_directory, write_atomic
+from lakehold.tables.catalog import CREDENTIAL, TOKEN
 
 _ALPHABET = string.ascii_letters + string.digits
 """No character that a URL, a properties file, a shell or JDBC would read as anything but itself."""
@@ -35,3 +38,34 @@ def ensure_secrets(folder: Path, names: Iterable[str]) -> dict[str, str]:
             write_atomic(path, value + "\n")
         values[name] = value
     return values
+
+
+def outside_secrets(catalog: CatalogSettings, checkout: Path) -> dict[str, str]:
+    """Return the secrets that the settings name a file for; :class:`ConfigError` for a file that cannot be used."""
+    files = {CREDENTIAL: catalog.credential_file, TOKEN: catalog.token_file}
+    return {name: _given(name, checkout / path) for name, path in files.items() if path is not None}
+
+
+def _given(name: str, path: Path) -> str:
+    key = f"{name}_file"
+    try:
+        mode = path.stat().st_mode & 0o777
+        value = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"{key}: {path} cannot be read.", why=reason, remedy="correct the path") from error
+    if mode & 0o077:
+        raise ConfigError(
+            f"{key}: {path} is open to other users (mode {mode:04o}).",
+            why="whoever reads it can log in to the catalog",
+            remedy=f"chmod 600 {path}",
+        )
+    if not value or any(ord(letter) < ord(" ") for letter in value):
+        raise ConfigError(
+            f"{key}: {path} does not hold one line of text.", remedy="write the secret into it, and nothing else"
+        )
+    if name == CREDENTIAL and ":" not in value:
+        raise ConfigError(
+            f"{key}: {path} does not hold a client id, a colon and a client secret.", remedy="write `id:secret` into it"
+        )
+    return value

@@ -18,7 +18,7 @@ from lakehold.errors import ConfigError
 from lakehold.local.claims import claimed_elsewhere
 from lakehold.local.files import ensure_directory, locked, read_json, write_json
 from lakehold.local.ports import can_bind, choose_ports, declared_ports
-from lakehold.local.secretfiles import ensure_secrets
+from lakehold.local.secretfiles import ensure_secrets, outside_secrets
 from lakehold.local.tls import ensure_certificates
 from lakehold.release.store import Store as ReleaseStore
 from lakehold.release.store import default_root
@@ -103,6 +103,7 @@ def load_site(
     components = registered() if components is None else components
     store = ReleaseStore.default() if store is None else store
     state = state_directory(settings, checkout)
+    given = outside_secrets(settings.catalog, checkout)
     ensure_directory(state)
     _check_owner(state)
     for folder in _FOLDERS:
@@ -125,7 +126,7 @@ def load_site(
             ["lakehold", *(env for part in components for env in part.pythons)], lambda env: _python(known, env)
         ),
         ports=ports,
-        secrets=values,
+        secrets={**values, **given},
     )
 
 

@@ -17,6 +17,9 @@ from lakehold.tables import bootstrap
 REGION = "us-east-1"
 """S3 region of the bundled store; AWS SDKs insist on one."""
 
+CREDENTIAL, TOKEN = "catalog.credential", "catalog.token"
+"""Secrets of an outside REST catalog; they come from the files named in the settings and are never generated."""
+
 
 class Installation(Protocol):
     """What of an installation the catalog depends on (a :class:`lakehold.components.model.Site` is one)."""
@@ -68,7 +71,8 @@ def _trino_catalog_type(site: Installation) -> dict[str, str]:
         return {
             "iceberg.catalog.type": "rest",
             "iceberg.rest-catalog.uri": _rest_uri(catalog),
-            "iceberg.rest-catalog.warehouse": catalog.warehouse,
+            "iceberg.rest-catalog.warehouse": _warehouse(catalog),
+            **_trino_login(site),
         }
     return {
         "iceberg.catalog.type": "jdbc",
@@ -84,13 +88,22 @@ def _trino_catalog_type(site: Installation) -> dict[str, str]:
     }
 
 
+def _trino_login(site: Installation) -> dict[str, str]:
+    login = _rest_login(site)
+    if not login:
+        return {}
+    names = {"oauth2-server-uri": "server-uri"}
+    oauth2 = {f"iceberg.rest-catalog.oauth2.{names.get(key, key)}": value for key, value in login.items()}
+    return {"iceberg.rest-catalog.security": "OAUTH2", **oauth2}
+
+
 def spark_catalog_conf(site: Installation) -> dict[str, str]:
     """Spark properties of the catalog; they hold secrets: for a properties file, never for a command line."""
     catalog = site.settings.catalog
     prefix = f"spark.sql.catalog.{catalog.name}"
     options = {
         **_spark_catalog_type(site),
-        "warehouse": catalog.warehouse,
+        "warehouse": _warehouse(catalog),
         "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
         "s3.endpoint": s3_endpoint(site),
         "s3.path-style-access": "true",
@@ -111,7 +124,9 @@ def spark_catalog_conf(site: Installation) -> dict[str, str]:
 def _spark_catalog_type(site: Installation) -> dict[str, str]:
     catalog = site.settings.catalog
     if catalog.type == "rest":
-        return {"type": "rest", "uri": _rest_uri(catalog)}
+        login = _rest_login(site)
+        # Without its name the client guesses the kind of login from what it is given, and warns of having done so.
+        return {"type": "rest", "uri": _rest_uri(catalog), **login, **({"rest.auth.type": "oauth2"} if login else {})}
     return {
         "type": "jdbc",
         "uri": _jdbc_url(site),
@@ -128,7 +143,7 @@ def pyiceberg_properties(site: Installation) -> dict[str, str]:
     return {
         "name": catalog.name,
         **_pyiceberg_catalog_type(site),
-        "warehouse": catalog.warehouse,
+        "warehouse": _warehouse(catalog),
         "s3.endpoint": s3_endpoint(site),
         "s3.region": REGION,
         "s3.access-key-id": "engine",
@@ -140,7 +155,7 @@ def pyiceberg_properties(site: Installation) -> dict[str, str]:
 def _pyiceberg_catalog_type(site: Installation) -> dict[str, str]:
     catalog = site.settings.catalog
     if catalog.type == "rest":
-        return {"type": "rest", "uri": _rest_uri(catalog)}
+        return {"type": "rest", "uri": _rest_uri(catalog), **_rest_login(site)}
     address = f"{site.host}:{site.ports['postgres']}/{bootstrap.DATABASE}"
     return {
         "type": "sql",
@@ -152,6 +167,25 @@ def _pyiceberg_catalog_type(site: Installation) -> dict[str, str]:
 
 def _jdbc_url(site: Installation) -> str:
     return f"jdbc:postgresql://{site.host}:{site.ports['postgres']}/{bootstrap.DATABASE}"
+
+
+def _warehouse(catalog: CatalogSettings) -> str:
+    """What engines tell the catalog; some REST catalogs know a warehouse by a name of their own."""
+    return (catalog.type == "rest" and catalog.rest_warehouse) or catalog.warehouse
+
+
+def _rest_login(site: Installation) -> dict[str, str]:
+    """The login in Iceberg's own words, which Spark and pyiceberg share; empty for a catalog that asks for none."""
+    catalog = site.settings.catalog
+    if catalog.token_file:
+        return {"token": site.secrets[TOKEN]}
+    if not catalog.credential_file:
+        return {}
+    optional = {"oauth2-server-uri": catalog.oauth2_uri, "scope": catalog.oauth2_scope}
+    return {
+        "credential": site.secrets[CREDENTIAL],
+        **{key: value for key, value in optional.items() if value is not None},
+    }
 
 
 def _rest_uri(catalog: CatalogSettings) -> str:

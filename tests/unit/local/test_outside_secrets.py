@@ -1,0 +1,54 @@
+"""Secrets that come from outside: files the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lakehold.config.settings import CatalogSettings
+from lakehold.errors import ConfigError
+from lakehold.local.secretfiles import outside_secrets
+from lakehold.tables.catalog import CREDENTIAL, TOKEN
+
+
+def catalog(**files: str) -> CatalogSettings:
+    return CatalogSettings.model_validate({"type": "rest", "uri": "https://catalog.example", **files})
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> None:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+
+
+def test_no_file_no_secret(tmp_path: Path) -> None:
+    assert outside_secrets(CatalogSettings(), tmp_path) == {}
+
+
+def test_a_path_is_relative_to_the_checkout_and_the_last_line_end_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    write(tmp_path / "login", "robot:s3cret\n")
+    assert outside_secrets(catalog(credential_file="login"), tmp_path) == {CREDENTIAL: "robot:s3cret"}
+    assert outside_secrets(catalog(token_file=str(tmp_path / "login")), Path("/")) == {TOKEN: "robot:s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "message"),
+    [
+        ("robot:s3cret", 0o640, "open to other users"),
+        ("", 0o600, "does not hold one line"),
+        ("robot:s3cret\nrobot:old", 0o600, "does not hold one line"),
+        ("s3cret", 0o600, "does not hold a client id"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused_without_showing_it(
+    tmp_path: Path, text: str, mode: int, message: str
+) -> None:
+    write(tmp_path / "login", text, mode)
+    with pytest.raises(ConfigError, match=message) as refused:
+        outside_secrets(catalog(credential_file="login"), tmp_path)
+    assert "s3cret" not in str(refused.value)
+    assert refused.value.remedy
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"catalog.token_file: .*missing cannot be read"):
+        outside_secrets(catalog(token_file="missing"), tmp_path)
