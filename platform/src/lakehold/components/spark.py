@@ -82,7 +82,7 @@ def properties(site: Site) -> dict[str, str]:
         # One partition a thread: our largest join is half a million rows, and AQE merges what is smaller still.
         "spark.sql.shuffle.partitions": str(spark.cores),
         # Names of secrets that Spark's own pattern does not know; what matches is hidden in logs and lineage.
-        "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|api[._-]?key",
+        "spark.redaction.regex": "(?i)secret|password|token|credential|access[.]?key|api[._-]?key",
         **_catalog(site),
         **_lineage(site),
     }
