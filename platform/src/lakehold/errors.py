@@ -63,3 +63,15 @@ class DataError(LakeholdError):
     """Input that was refused before anything was written."""
 
     exit_code = 8
+
+
+class ConflictError(LakeholdError):
+    """Somebody else changed a table since it was cloned; nothing was published (or taken back)."""
+
+    exit_code = 9
+
+
+class BusyError(LakeholdError):
+    """Another run is working on the same tables; trying again later may help."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h
