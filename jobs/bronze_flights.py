@@ -4,7 +4,8 @@
 
 Each file replaces its day, so a late or corrected file is loaded by running its day again, and a rerun changes nothing.
 A file that is missing or not as promised is left out: its day keeps what it had, the others are loaded, and the job
-ends with exit code 8 naming every such file. So nothing is built on a day that is known to be bad.
+ends with exit code 8 naming every such file. So nothing is built on a day that is known to be bad; and in an audited
+group, where the tables written to are shadows, nothing of it is published.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bronze_reference import ensure_reference
 from lakehold.config import platform
+from lakehold.tables.shadow import written
 from landed import EXIT_BAD_INPUT, LandedFile, Landing, Refused, parse, stamped
+from place import location_clause
 from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType, TimestampType
 from replace import PARTITIONING, replace_days
 
-TABLE = "lakehouse.bronze.flights"
+TABLE = f"lakehouse.{written('bronze.flights')}"
 
 
 def _required(name: str, kind: IntegerType | StringType | TimestampType) -> StructField:
@@ -98,7 +101,7 @@ def read_days(landing: Landing, wanted: list[date]) -> tuple[dict[date, pa.Table
 
 def write(spark: SparkSession, tables: list[pa.Table], loaded: list[date]) -> None:
     """Replace the days ``loaded`` by ``tables`` in one commit."""
-    spark.sql(CREATE)
+    spark.sql(f"{CREATE} {location_clause(spark, TABLE)}")
     rows = spark.createDataFrame(pa.concat_tables(tables).combine_chunks())
     replace_days(spark, TABLE, rows, loaded)
 

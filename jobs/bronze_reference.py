@@ -6,7 +6,9 @@ import sys
 from dataclasses import dataclass
 
 import pyarrow as pa
+from lakehold.tables.shadow import written
 from landed import Landing, Refused, parse
+from place import folder_for
 from pyspark.sql import SparkSession
 from pyspark.sql.types import DataType, DoubleType, IntegerType, StringType, StructField, StructType, TimestampType
 
@@ -79,10 +81,18 @@ def _duplicates(table: pa.Table, key: tuple[str, ...]) -> int:
 
 
 def _loaded_sum(spark: SparkSession, table: str) -> str | None:
-    if not spark.catalog.tableExists(table):
-        return None
     properties = {row["key"]: row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES {table}").collect()}
     return properties.get(SOURCE_SUM)
+
+
+def _replace(spark: SparkSession, table: str, rows: pa.Table, properties: dict[str, str]) -> None:
+    """Make ``rows`` all there is in the table, which keeps its history; a new table gets a folder."""
+    if not spark.catalog.tableExists(table) and (folder := folder_for(spark, table)):
+        properties = {**properties, "location": folder}
+    writer = spark.createDataFrame(rows).coalesce(1).writeTo(table).using("iceberg")
+    for name, value in properties.items():
+        writer = writer.tableProperty(name, value)
+    writer.createOrReplace()
 
 
 def ensure_reference(spark: SparkSession, landing: Landing) -> list[Refused]:
@@ -92,11 +102,11 @@ def ensure_reference(spark: SparkSession, landing: Landing) -> list[Refused]:
     """
     bad: list[Refused] = []
     for name, file in zip(REFERENCES, landing.read([f"reference/{name}.csv" for name in REFERENCES]), strict=True):
-        reference, table = REFERENCES[name], f"lakehouse.bronze.{name}"
+        reference, table = REFERENCES[name], f"lakehouse.{written(f'bronze.{name}')}"
         if isinstance(file, Refused):
             bad.append(file)
             continue
-        if _loaded_sum(spark, table) == file.sha256:
+        if spark.catalog.tableExists(table) and _loaded_sum(spark, table) == file.sha256:
             continue
         rows = parse(file, reference.schema)
         if not isinstance(rows, Refused) and (twice := _duplicates(rows, reference.key)):
@@ -105,7 +115,6 @@ def ensure_reference(spark: SparkSession, landing: Landing) -> list[Refused]:
             bad.append(rows)
             print(f"refused {rows} -> {landing.quarantine(file, rows)}", file=sys.stderr)
             continue
-        writer = spark.createDataFrame(rows).coalesce(1).writeTo(table).using("iceberg")
-        writer.tableProperty("comment", reference.comment).tableProperty(SOURCE_SUM, file.sha256).createOrReplace()
+        _replace(spark, table, rows, {"comment": reference.comment, SOURCE_SUM: file.sha256})
         print(f"{table}: {rows.num_rows} rows")
     return bad

@@ -12,11 +12,13 @@ import sys
 from datetime import date
 
 import interval
+from lakehold.tables.shadow import written
+from place import location_clause
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 from replace import PARTITIONING, replace_days
 
-TABLE = "lakehouse.silver.flights"
+TABLE = f"lakehouse.{written('silver.flights')}"
 
 CREATE = f"""
 CREATE TABLE IF NOT EXISTS {TABLE} (
@@ -66,7 +68,7 @@ def main() -> int:
     """Load the interval."""
     days = interval.from_command_line(__doc__)
     spark = SparkSession.builder.getOrCreate()
-    spark.sql(CREATE)
+    spark.sql(f"{CREATE} {location_clause(spark, TABLE)}")
     replace_days(spark, TABLE, joined(spark, days[0], days[-1]), days)
     spark.stop()
     print(f"{TABLE}: {len(days)} days, {days[0]} to {days[-1]}")

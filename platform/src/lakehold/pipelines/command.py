@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from lakehold.config.platform import Platform, load
+from lakehold.pipelines import shadows
 from lakehold.pipelines.openlineage import parents
 
 _GUARD = Path(__file__).with_name("guard.py")
@@ -38,6 +39,7 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
     """Run the command that :meth:`command` returns.
 
     A failing command fails the task, and Airflow's retries apply; an exit code in ``final_codes`` is not worth a retry.
+    Inside an audited group (:mod:`lakehold.pipelines.audited`) its environment names the shadows to write to.
     """
 
     final_codes: ClassVar[Mapping[int, str]] = {}
@@ -51,15 +53,27 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
         """Return what the command's environment holds besides the common variables."""
         return {}
 
-    def execute(self, context: Mapping[str, Any]) -> None:
-        """Run the command; every line it prints goes to the log."""
+    def execute(self, context: Mapping[str, Any]) -> Mapping[str, str] | None:
+        """Run the command; every line it prints goes to the log. What is returned is the task's XCom."""
         platform = load()
         arguments = self.command(context, platform)
+        self.raise_for(self.run_command(arguments, context, platform), arguments[0])
+        return None
+
+    def run_command(
+        self,
+        arguments: Sequence[str],
+        context: Mapping[str, Any],
+        platform: Platform,
+        on_line: Callable[[str], None] | None = None,
+    ) -> int:
+        """Run a command to its end and return its exit code; each line it prints goes to ``on_line``, or to the log."""
+        take = on_line or self.on_line
         environment = {**self._common(context, platform), **self.extra_environment(context, platform)}
         self.log.info("$ %s", " ".join(arguments))
         for line in self.lines(arguments, environment, checkout_of(context, platform)):
-            self.on_line(line)
-        self._raise_for(self._ended(), arguments[0])
+            take(line)
+        return int(self._process.wait())
 
     def on_line(self, line: str) -> None:
         """Log one line of output."""
@@ -100,10 +114,8 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 
-    def _ended(self) -> int:
-        return int(self._process.wait())
-
-    def _raise_for(self, code: int, program: str) -> None:
+    def raise_for(self, code: int, program: str) -> None:
+        """Raise what Airflow makes of an exit code: nothing, a failure worth a retry, or one that is not."""
         name = Path(program).name
         if code in self.final_codes:
             raise AirflowFailException(f"{name} ended with exit code {code}: {self.final_codes[code]}")
@@ -117,6 +129,7 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
         kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return {
             **kept,
+            **shadows.environment(ti),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": str(Path(platform.checkout) / "platform" / "src"),
             "PYTHONUNBUFFERED": "1",
