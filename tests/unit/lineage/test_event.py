@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lakehold.lineage.event import Event, Rejected, parse, parse_batch
 from lakehold.lineage.jsontext import MalformedError
+from lakehold.tables.shadow import Audit
 
 RUN = "019a9f4e-0000-7000-8000-000000000001"
 
@@ -214,3 +215,14 @@ def test_a_batch_keeps_the_text_of_each_element() -> None:
     assert isinstance(first, Event)
     assert first.body == texts[0]
     assert second == Rejected(body=texts[1].encode(), reason="eventTime is missing")
+
+
+def test_a_shadow_table_is_its_target() -> None:
+    schema = Audit("flights_daily/2013-01-01", "gold").schema("gold")
+    names = [f"lakehouse.{schema}.delays", "lakehouse.gold.delays", f"warehouse/{schema}/delays-1f"]
+    event = parsed(outputs=[{"namespace": "trino", "name": name} for name in names], inputs=[])
+    assert event.outputs == (("trino", "lakehouse.gold.delays"), ("trino", "warehouse/gold/delays-1f"))
+    assert schema in event.body, "the body is kept as it came"
+    others = ["lakehouse.gold.my__audit_notes", "lakehouse.gold__audit_2013.delays"]
+    kept = parsed(outputs=[{"namespace": "trino", "name": name} for name in others])
+    assert [name for _, name in kept.outputs] == others

@@ -28,6 +28,9 @@ Name = tuple[str, str]
 # RFC 3339 as emitters write it: Java leaves out seconds that are zero, and writes up to nine digits of a second.
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(?:[.,](\d{1,12}))?([Zz]|[+-]\d\d:?\d\d)")
 
+# The end of a schema that holds what a run has not published yet: in a table's name, or as a folder of a location.
+_SHADOW = re.compile(r"__audit_[0-9a-f]{10}(?=[./\"]|$)")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
@@ -98,7 +101,7 @@ def _event(value: Any, text: str) -> Event:
     elif event.get("job") is not None:
         kind, job = "job", _name(event["job"], "job")
     elif event.get("dataset") is not None:
-        kind, outputs = "dataset", (_name(event["dataset"], "dataset"),)
+        kind, outputs = "dataset", (_dataset(event["dataset"], "dataset"),)
     else:
         raise MalformedError("it has none of run, job and dataset")
     return Event(
@@ -147,6 +150,12 @@ def _name(value: Any, what: str) -> Name:
     return _storable(_text(holder, "namespace", f"{what}.")), _storable(_text(holder, "name", f"{what}."))
 
 
+def _dataset(value: Any, what: str) -> Name:
+    """Return the name of a dataset; a shadow table is its target, which it will be or was going to be."""
+    namespace, name = _name(value, what)
+    return namespace, _SHADOW.sub("", name)
+
+
 def _datasets(event: dict[str, Any], key: str) -> tuple[Name, ...]:
     """Return each dataset once, in the order of the event."""
     value = event.get(key)
@@ -154,7 +163,7 @@ def _datasets(event: dict[str, Any], key: str) -> tuple[Name, ...]:
         return ()
     if not isinstance(value, list):
         raise MalformedError(f"{key} must be a JSON array")
-    return tuple(dict.fromkeys(_name(item, f"{key}[{index}]") for index, item in enumerate(value)))
+    return tuple(dict.fromkeys(_dataset(item, f"{key}[{index}]") for index, item in enumerate(value)))
 
 
 def _event_type(value: Any) -> str | None:

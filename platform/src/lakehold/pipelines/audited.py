@@ -31,18 +31,15 @@ _ENDED = ["success", "failed"]
 _FAILED = ("failed", "upstream_failed")
 
 
-class _Tables(Command):
-    """What both ends of a group share: the program that clones and publishes, in the engine environment."""
-
-    template_fields = ()
-
-    def verb(self, platform: Platform, name: str, audit: Audit, *more: str) -> list[str]:
-        """Return the command of one verb over the shadows of ``audit``."""
-        program = [platform.pythons["engine"], "-m", "lakehold.tables.run"]
-        return [*program, name, "--run", audit.run, "--group", audit.group, *more]
+def _program(platform: Platform, verb: str, *arguments: str) -> list[str]:
+    return [platform.pythons["engine"], "-m", "lakehold.tables.run", verb, *arguments]
 
 
-class Clone(_Tables):
+def _of(audit: Audit) -> list[str]:
+    return ["--run", audit.run, "--group", audit.group]
+
+
+class Clone(Command):
     """Make a shadow of every schema of the group, afresh when this run had one; its result is schema → shadow.
 
     When another run has a shadow of the same schemas and is still under way, the task waits for it without holding a
@@ -70,7 +67,8 @@ class Clone(_Tables):
         platform = load()
         group = self.task_group
         audit = group.audit(context["ti"])
-        command = self.verb(platform, "clone", audit, *(f"--schema={name}" for name in group.schemas), "--refuse")
+        schemas = [f"--schema={name}" for name in group.schemas]
+        command = _program(platform, "clone", *_of(audit), *schemas, "--refuse")
         code = self.run_command(command, context, platform)
         if code == BusyError.exit_code and self._discard_ended(group.schemas, context, platform):
             code = self.run_command(command, context, platform)
@@ -86,25 +84,25 @@ class Clone(_Tables):
         self.defer(trigger=TimeDeltaTrigger(_LOOK_AGAIN), method_name="look_again", kwargs={"until": until.isoformat()})
 
     def _discard_ended(self, schemas: Sequence[str], context: Mapping[str, Any], platform: Platform) -> bool:
-        """Discard shadows of ``schemas`` whose runs Airflow knows to have ended; whether there was one."""
-        ended = [audit for audit in self._shadows(schemas, context, platform) if _has_ended(audit)]
-        for audit in ended:
-            self.log.info("%s has ended without publishing its shadow: discarding that", audit.run)
-            command = self.verb(platform, "discard", audit)
+        """Discard the shadows of runs that Airflow knows to have ended, if they are of ``schemas``; whether any was."""
+        ended = sorted(run for run in self._holders(schemas, context, platform) if _has_ended(run))
+        for run in ended:
+            self.log.info("%s has ended without publishing its shadow: discarding that", run)
+            command = _program(platform, "discard", "--run", run)
             self.raise_for(self.run_command(command, context, platform), command[0])
         return bool(ended)
 
-    def _shadows(self, schemas: Sequence[str], context: Mapping[str, Any], platform: Platform) -> list[Audit]:
-        command = [platform.pythons["engine"], "-m", "lakehold.tables.run", "shadows", "--json"]
+    def _holders(self, schemas: Sequence[str], context: Mapping[str, Any], platform: Platform) -> set[str]:
+        """Return the runs that have a shadow of one of ``schemas``."""
+        command = _program(platform, "shadows", "--json")
         printed: list[str] = []
         code = self.run_command(command, context, platform, printed.append)
         self.log.info("%s", "\n".join(printed))
         self.raise_for(code, command[0])
-        found = json.loads("\n".join(printed))
-        return [Audit(each["run"], each["group"]) for each in found if not set(schemas).isdisjoint(each["schemas"])]
+        return {each["run"] for each in json.loads("\n".join(printed)) if not set(schemas).isdisjoint(each["schemas"])}
 
 
-class Publish(_Tables):
+class Publish(Command):
     """Publish the group's shadows, all tables at once or none; retried after a kill it finds out what had happened."""
 
     ui_color = "#d5e8d4"
@@ -122,12 +120,12 @@ class Publish(_Tables):
         if failed:
             # A trigger rule may let the tasks after a failed one succeed; that is no reason to show what it left.
             raise AirflowFailException(f"nothing is published, because these have failed: {', '.join(failed)}")
-        return self.verb(platform, "publish", self.task_group.audit(ti))
+        return _program(platform, "publish", *_of(self.task_group.audit(ti)))
 
 
-def _has_ended(audit: Audit) -> bool:
+def _has_ended(run: str) -> bool:
     """Whether Airflow knows the run and that it is over. A name that is no run of Airflow's is a person's business."""
-    dag_id, _, run_id = audit.run.partition("/")
+    dag_id, _, run_id = run.partition("/")
     return bool(RuntimeTaskInstance.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=_ENDED))
 
 
