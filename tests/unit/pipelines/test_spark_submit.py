@@ -21,6 +21,7 @@ def platform(tmp_path: Path) -> Platform:
         s3=S3Address(endpoint="", region="", keys={}),
         lineage=LineageAddress(url="", namespace="", token=""),
         catalog={},
+        publisher="",
     )
 
 

@@ -88,6 +88,7 @@ AIRFLOW = Component(
         "airflow.api-secret",
         "postgres.airflow",
         "postgres.engine",
+        "postgres.publisher",
         "s3.airflow",
         "s3.engine",
         "s3.spark",

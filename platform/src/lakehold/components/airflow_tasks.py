@@ -7,7 +7,7 @@ import json
 from lakehold.components.model import Site
 from lakehold.components.spark import properties_file
 from lakehold.config.platform import LineageAddress, Platform, S3Address, TrinoAddress
-from lakehold.tables.catalog import REGION, pyiceberg_properties, s3_endpoint
+from lakehold.tables.catalog import REGION, publisher_connection, pyiceberg_properties, s3_endpoint
 
 _TRINO_USERS = ("dbt", "gates")
 _S3_USERS = ("airflow", "engine", "spark")
@@ -37,6 +37,7 @@ def platform_of(site: Site) -> Platform:
             url=f"http://{site.host}:{site.ports['lineage']}", namespace="lakehold", token=site.secrets["lineage.token"]
         ),
         catalog=pyiceberg_properties(site),
+        publisher=publisher_connection(site),
     )
 
 

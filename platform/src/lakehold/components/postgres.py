@@ -8,7 +8,7 @@ from pathlib import Path
 from lakehold.components.model import Component, ConfigFile, Probe, Process, Site, Task
 
 SUPERUSER = "postgres"
-ROLES = ("trino", "spark", "engine", "airflow", "lineage")
+ROLES = ("trino", "spark", "engine", "publisher", "airflow", "lineage")
 """One database role per component; ``postgres_roles`` says what each may do."""
 
 _PATH = "/usr/bin:/bin"

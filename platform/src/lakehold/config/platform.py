@@ -63,6 +63,8 @@ class Platform:
     lineage: LineageAddress
     catalog: Mapping[str, str] = field(repr=False)
     """pyiceberg's catalog properties, with ``name``."""
+    publisher: str = field(repr=False)
+    """Connection string (libpq) of the role that publishes: the ledger and, on a JDBC catalog, the tables' pointers."""
 
     def dumps(self) -> str:
         """Write as JSON."""

@@ -6,11 +6,13 @@ No engine creates them itself: Trino never does, and the engines' database roles
 
 from __future__ import annotations
 
+from lakehold.tables import ledger_schema
+
 DATABASE = "catalog"
 """The PostgreSQL database the catalog lives in."""
 
-ROLES = ("trino", "spark", "engine")
-"""Database roles of the engines that read and commit through the catalog."""
+ROLES = ("trino", "spark", "engine", ledger_schema.PUBLISHER)
+"""Database roles of the engines that read and commit through the catalog, and of the one that publishes."""
 
 TABLES = (
     """
@@ -37,10 +39,11 @@ TABLES = (
 
 
 def statements() -> list[str]:
-    """All statements, in order: tables, then the engines' rights on their rows (none may alter or truncate a table)."""
+    """All statements, in order: tables, rights on their rows (no role may alter or truncate a table), the ledger."""
     roles, tables = ", ".join(ROLES), "public.iceberg_tables, public.iceberg_namespace_properties"
     return [
         *TABLES,
         f"GRANT USAGE ON SCHEMA public TO {roles}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {roles}",
+        *ledger_schema.statements(),
     ]

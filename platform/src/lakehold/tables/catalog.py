@@ -13,6 +13,7 @@ from urllib.parse import quote
 from lakehold.config.settings import CatalogSettings, Settings
 from lakehold.errors import ConfigError
 from lakehold.tables import bootstrap
+from lakehold.tables.ledger_schema import PUBLISHER
 
 REGION = "us-east-1"
 """S3 region of the bundled store; AWS SDKs insist on one."""
@@ -163,6 +164,19 @@ def _pyiceberg_catalog_type(site: Installation) -> dict[str, str]:
         "init_catalog_tables": "false",
         "pool_pre_ping": "true",
     }
+
+
+def publisher_connection(site: Installation) -> str:
+    """Return libpq's connection string of the role that publishes; it holds a secret."""
+    values = {
+        "host": site.host,
+        "port": str(site.ports["postgres"]),
+        "dbname": bootstrap.DATABASE,
+        "user": PUBLISHER,
+        "password": site.secrets[f"postgres.{PUBLISHER}"],
+    }
+    quoted = {key: value.replace("\\", "\\\\").replace("'", "\\'") for key, value in values.items()}
+    return " ".join(f"{key}='{value}'" for key, value in quoted.items())
 
 
 def _jdbc_url(site: Installation) -> str:
