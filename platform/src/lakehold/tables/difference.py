@@ -1,0 +1,223 @@
+"""What a shadow's metadata says that its base's does not, as requirements and updates of Iceberg's REST protocol.
+
+Everything here is a pure function of table metadata as the REST protocol spells it (JSON objects, see the table spec).
+A difference only ever adds to the published table: snapshots, schemas, specs and refs that are gone from the shadow
+stay where they are, so that the published table keeps its history and nobody's tag is lost. The one thing taken away
+is the branch ``main`` of a table that the shadow has replaced by an empty one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from lakehold.errors import DataError
+
+Json = Mapping[str, Any]
+Update = dict[str, Any]
+
+MAIN = "main"
+GUARD = {"gc.enabled": "false", "write.metadata.delete-after-commit.enabled": "false"}
+"""Properties a shadow gets, and the published table does not: Spark's PURGE and every engine's expiry of snapshots
+refuse a table with ``gc.enabled=false``, and no commit to it deletes a metadata file that the other still lists."""
+
+
+def requirements(base: Json, touched: Iterable[str] = ()) -> list[Update]:
+    """What must still hold of the published table when it moves: nothing that ``base`` says has changed.
+
+    ``touched`` are names of refs the updates set; ``main`` is always guarded.
+    """
+    refs = _refs(base)
+    names = dict.fromkeys((MAIN, *touched))
+    return [
+        {"type": "assert-table-uuid", "uuid": base["table-uuid"]},
+        *(
+            {"type": "assert-ref-snapshot-id", "ref": name, "snapshot-id": refs.get(name, {}).get("snapshot-id")}
+            for name in names
+        ),
+        {"type": "assert-current-schema-id", "current-schema-id": base["current-schema-id"]},
+        {"type": "assert-last-assigned-field-id", "last-assigned-field-id": base["last-column-id"]},
+        {"type": "assert-default-spec-id", "default-spec-id": base["default-spec-id"]},
+        {"type": "assert-last-assigned-partition-id", "last-assigned-partition-id": base["last-partition-id"]},
+        {"type": "assert-default-sort-order-id", "default-sort-order-id": base["default-sort-order-id"]},
+    ]
+
+
+def updates(base: Json, shadow: Json) -> list[Update]:
+    """Turn ``base`` into ``shadow``; :class:`DataError` where the protocol has no way to say it."""
+    if base["table-uuid"] != shadow["table-uuid"]:
+        raise DataError(
+            "a table was dropped in the shadow and made anew, which a REST catalog cannot publish in a transaction.",
+            why="the new table has another identity, and the published one would lose its history",
+            remedy="replace its content instead: CREATE OR REPLACE TABLE (dbt: on_table_exists='replace')",
+        )
+    return [
+        *_format(base, shadow),
+        *_location(base, shadow),
+        *_properties(base["properties"], shadow["properties"]),
+        *_schemas(base, shadow),
+        *_specs(base, shadow),
+        *_orders(base, shadow),
+        *_snapshots(base, shadow),
+        *_moved_refs(base, shadow),
+        *_statistics(base, shadow),
+    ]
+
+
+def tag(metadata: Json, name: str) -> list[Update]:
+    """Name what ``main`` is in ``metadata``; nothing for a table without a snapshot."""
+    current = _refs(metadata).get(MAIN)
+    if current is None:
+        return []
+    return [{"action": "set-snapshot-ref", "ref-name": name, "type": "tag", "snapshot-id": current["snapshot-id"]}]
+
+
+def touched_refs(changes: Iterable[Update]) -> list[str]:
+    """Names of the refs that updates set or remove."""
+    return [change["ref-name"] for change in changes if "ref-name" in change]
+
+
+def standing(metadata: Json) -> dict[str, Any]:
+    """What readers of a table see of its metadata: enough to bring it back later with :func:`restoration`."""
+    return {
+        "snapshot-id": current_snapshot(metadata),
+        "schema-id": metadata["current-schema-id"],
+        "spec-id": metadata["default-spec-id"],
+        "sort-order-id": metadata["default-sort-order-id"],
+        "location": metadata["location"],
+        "properties": dict(metadata["properties"]),
+    }
+
+
+def restoration(now: Json, before: Json) -> list[Update]:
+    """Make readers of the table see again what :func:`standing` said; snapshots made since stay in its history."""
+    changes = [
+        *([] if now["location"] == before["location"] else [_set_location(before["location"])]),
+        *_properties(now["properties"], before["properties"]),
+    ]
+    for what, key, listed in (
+        ("current-schema", "schema-id", "current-schema-id"),
+        ("default-spec", "spec-id", "default-spec-id"),
+        ("default-sort-order", "sort-order-id", "default-sort-order-id"),
+    ):
+        if now[listed] != before[key]:
+            changes.append({"action": f"set-{what}", key: before[key]})
+    if current_snapshot(now) != before["snapshot-id"]:
+        changes.append(_main(before["snapshot-id"]))
+    return changes
+
+
+def current_snapshot(metadata: Json) -> int | None:
+    """The id of the snapshot readers see; None for a table that never had one, or was replaced by an empty one."""
+    found = _refs(metadata).get(MAIN)
+    return None if found is None else int(found["snapshot-id"])
+
+
+def _main(snapshot: int | None) -> Update:
+    if snapshot is None:
+        return {"action": "remove-snapshot-ref", "ref-name": MAIN}
+    return {"action": "set-snapshot-ref", "ref-name": MAIN, "type": "branch", "snapshot-id": snapshot}
+
+
+def _refs(metadata: Json) -> dict[str, Any]:
+    """Refs by name; metadata of the first format version may only say which snapshot is current."""
+    refs = dict(metadata.get("refs") or {})
+    current = metadata.get("current-snapshot-id")
+    if MAIN not in refs and current not in (None, -1):
+        refs[MAIN] = {"snapshot-id": current, "type": "branch"}
+    return refs
+
+
+def _format(base: Json, shadow: Json) -> list[Update]:
+    if base["format-version"] == shadow["format-version"]:
+        return []
+    return [{"action": "upgrade-format-version", "format-version": shadow["format-version"]}]
+
+
+def _location(base: Json, shadow: Json) -> list[Update]:
+    return [] if base["location"] == shadow["location"] else [_set_location(shadow["location"])]
+
+
+def _set_location(location: str) -> Update:
+    return {"action": "set-location", "location": location}
+
+
+def _properties(base: Json, shadow: Json) -> list[Update]:
+    wanted = {key: value for key, value in shadow.items() if key not in GUARD}
+    changed = {key: value for key, value in wanted.items() if base.get(key) != value}
+    gone = sorted(key for key in base if key not in wanted and key not in GUARD)
+    return [
+        *([{"action": "set-properties", "updates": changed}] if changed else []),
+        *([{"action": "remove-properties", "removals": gone}] if gone else []),
+    ]
+
+
+def _schemas(base: Json, shadow: Json) -> list[Update]:
+    added = _added(base, shadow, "schemas", "schema-id", lambda ids: max(ids, default=-1) + 1)
+    changes: list[Update] = [{"action": "add-schema", "schema": schema} for schema in added]
+    if base["current-schema-id"] != shadow["current-schema-id"]:
+        changes.append({"action": "set-current-schema", "schema-id": shadow["current-schema-id"]})
+    return changes
+
+
+def _specs(base: Json, shadow: Json) -> list[Update]:
+    added = _added(base, shadow, "partition-specs", "spec-id", lambda ids: max(ids, default=-1) + 1)
+    changes: list[Update] = [{"action": "add-spec", "spec": spec} for spec in added]
+    if base["default-spec-id"] != shadow["default-spec-id"]:
+        changes.append({"action": "set-default-spec", "spec-id": shadow["default-spec-id"]})
+    return changes
+
+
+def _orders(base: Json, shadow: Json) -> list[Update]:
+    # Order 0 means unsorted, in every table.
+    added = _added(base, shadow, "sort-orders", "order-id", lambda ids: max(ids, default=0) + 1)
+    changes: list[Update] = [{"action": "add-sort-order", "sort-order": order} for order in added]
+    if base["default-sort-order-id"] != shadow["default-sort-order-id"]:
+        changes.append({"action": "set-default-sort-order", "sort-order-id": shadow["default-sort-order-id"]})
+    return changes
+
+
+def _added(base: Json, shadow: Json, listed: str, key: str, following: Callable[[list[int]], int]) -> list[Json]:
+    """What only the shadow lists, by id. Catalogs hand out ids themselves, so theirs must come out as the shadow's."""
+    known = {entry[key]: entry for entry in base[listed]}
+    added = sorted((entry for entry in shadow[listed] if entry[key] not in known), key=lambda entry: int(entry[key]))
+    ids = list(known)
+    for entry in added:
+        if following(ids) != entry[key] and not (listed == "sort-orders" and entry[key] == 0):
+            raise DataError(
+                f"the shadow's {listed} cannot be published: {key} {entry[key]} would come out as {following(ids)}.",
+                why="entries between it and the published table's last one were removed in the shadow",
+                remedy="discard the shadow and run again, without removing schemas or partition specs meanwhile",
+            )
+        ids.append(entry[key])
+    return added
+
+
+def _snapshots(base: Json, shadow: Json) -> list[Update]:
+    known = {snapshot["snapshot-id"] for snapshot in base.get("snapshots") or []}
+    added = [snapshot for snapshot in shadow.get("snapshots") or [] if snapshot["snapshot-id"] not in known]
+    added.sort(key=lambda snapshot: (snapshot.get("sequence-number", 0), snapshot["timestamp-ms"]))
+    return [{"action": "add-snapshot", "snapshot": snapshot} for snapshot in added]
+
+
+def _moved_refs(base: Json, shadow: Json) -> list[Update]:
+    before, after = _refs(base), _refs(shadow)
+    changes: list[Update] = [
+        {"action": "set-snapshot-ref", "ref-name": name, **ref}
+        for name, ref in sorted(after.items())
+        if before.get(name) != ref
+    ]
+    if MAIN in before and MAIN not in after:
+        changes.append(_main(None))
+    return changes
+
+
+def _statistics(base: Json, shadow: Json) -> list[Update]:
+    changes: list[Update] = []
+    for listed, action, key in (
+        ("statistics", "set-statistics", "statistics"),
+        ("partition-statistics", "set-partition-statistics", "partition-statistics"),
+    ):
+        known = base.get(listed) or []
+        changes += [{"action": action, key: entry} for entry in shadow.get(listed) or [] if entry not in known]
+    return changes
