@@ -75,6 +75,19 @@ def test_down_leaves_no_process_and_the_state_directory_is_all_there_is(checkout
     assert "nothing was running" in checkout.run("down").stdout
 
 
+def test_down_empties_the_folder_for_temporary_files(checkout):
+    checkout.run("up", "alpha", "beta")
+    temporary = checkout.state / "work" / "tmp"
+    (temporary / "folder").mkdir()
+    (temporary / "folder" / "left").touch()
+    (temporary / "link").symlink_to(checkout.path)
+    checkout.run("down", "beta")
+    assert len(list(temporary.iterdir())) == 2
+    checkout.run("down")
+    assert list(temporary.iterdir()) == []
+    assert (checkout.path / "lakehold.toml").exists()
+
+
 def test_everything_is_closed_to_other_users_and_no_secret_is_on_a_command_line(checkout):
     checkout.run("up")
     assert stat.S_IMODE(checkout.state.stat().st_mode) == 0o700

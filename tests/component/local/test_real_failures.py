@@ -67,3 +67,39 @@ def test_a_tampered_program_is_not_started(installation: Any, tmp_path: Path) ->
     assert "bin/postgres" in failed.stderr
     assert "lakehold pins fetch --again postgres" in failed.stderr
     assert installation.run("status").returncode == 6
+
+
+WRONG_JAVA = """
+import dataclasses
+from lakehold.components.registry import COMPONENTS
+
+def with_old_java(process):
+    def command(site):
+        new, old = (str(site.artifacts[name]) for name in ("jdk-25", "jdk-21"))
+        return [word.replace(new, old) for word in process.command(site)]
+    return dataclasses.replace(process, command=command)
+
+def changed(component):
+    if component.name != "trino":
+        return component
+    return dataclasses.replace(
+        component,
+        artifacts=(*component.artifacts, "jdk-21"),
+        needs=(),
+        processes=tuple(with_old_java(process) for process in component.processes),
+    )
+
+COMPONENTS = tuple(changed(component) for component in COMPONENTS)
+"""
+
+
+def test_a_java_that_is_too_old_is_named_with_the_remedy(installation: Any, tmp_path: Path) -> None:
+    components = tmp_path / "components.py"
+    components.write_text(WRONG_JAVA)
+    installation.environment["LAKEHOLD_COMPONENTS"] = str(components)
+    failed = installation.run("up", "trino")
+    assert failed.returncode == 5
+    assert "trino did not start" in failed.stderr
+    assert "Unrecognized option" in failed.stderr
+    assert "lakehold pins verify" in failed.stderr
+    assert installation.run("status").returncode == 6

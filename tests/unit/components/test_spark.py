@@ -65,4 +65,5 @@ def test_javas_arguments_hold_no_secret_and_spark_comes_last(installation: Site)
     engine = dataclasses.replace(installation, pythons={"engine": Path("/envs/engine-0123-py3.12/bin/python")})
     arguments = spark.java_arguments(engine)
     assert arguments[1].endswith(":/envs/engine-0123-py3.12/lib/python3.12/site-packages/pyspark/jars/*")
+    assert f"-Djava.io.tmpdir={installation.state}/work/tmp" in arguments
     assert not any(secret in " ".join(arguments).split("=") for secret in ("one", "two", "three"))

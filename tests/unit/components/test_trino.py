@@ -50,9 +50,18 @@ def test_who_reads_and_writes_which_layer(user: str, reads: set[str], writes: se
     assert {schema for schema in schemas if "INSERT" in allowed(user, schema)} == writes
 
 
+def test_a_gate_takes_rows_out_of_shadows_only() -> None:
+    schemas = ["bronze", "silver", "gold", "gold__audit_r1", "silver__audit_0123456789", "ops", "elsewhere"]
+    assert [name for name in schemas if "DELETE" in allowed("gates", name)] == [
+        "gold__audit_r1",
+        "silver__audit_0123456789",
+        "ops",
+    ]
+
+
 def test_what_is_read_only_takes_no_maintenance() -> None:
     for rule in rules("lakehouse")["tables"]:
-        if rule.get("catalog") == "lakehouse" and "OWNERSHIP" not in rule["privileges"]:
+        if rule.get("catalog") == "lakehouse" and {"DELETE", "OWNERSHIP"}.isdisjoint(rule["privileges"]):
             assert rule["filter"] == "true"
 
 
@@ -84,6 +93,11 @@ def test_settings_reach_the_files() -> None:
     assert server_properties(site)["query.max-memory"] == "4GB"
     (trino,) = [part for part in COMPONENTS if part.name == "trino"]
     assert "etc/catalog/lake.properties" in {file.path for file in trino.files(site)}
+
+
+def test_temporary_files_stay_in_the_state_directory() -> None:
+    assert f"-Djava.io.tmpdir={SITE.state}/work/tmp" in java_options(SITE)
+    assert "-XX:-UsePerfData" in java_options(SITE)
 
 
 def test_there_is_no_plain_http() -> None:

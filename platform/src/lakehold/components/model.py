@@ -48,6 +48,15 @@ class Site:
         """The folder with ``ca.pem`` and ``server.pem`` (certificate and key)."""
         return self.state / "tls"
 
+    @property
+    def temporary(self) -> Path:
+        """The folder for temporary files (``TMPDIR``), emptied when everything has been stopped."""
+        return self.state / "work" / "tmp"
+
+    def java_temporary(self) -> list[str]:
+        """JVM flags that keep its temporary files in :attr:`temporary`; Java does not read ``TMPDIR``."""
+        return [f"-Djava.io.tmpdir={self.temporary}", "-XX:-UsePerfData"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigFile:

@@ -74,7 +74,7 @@ def properties(site: Site) -> dict[str, str]:
         "spark.driver.bindAddress": site.host,
         # These two are for who calls spark-submit itself; our operator starts the JVM with `java.args`.
         "spark.driver.extraClassPath": ":".join(_jars(site)),
-        "spark.driver.extraJavaOptions": " ".join([*_JAVA_OPTIONS[:3], _logging(site)]),
+        "spark.driver.extraJavaOptions": " ".join([*_JAVA_OPTIONS[:3], *site.java_temporary(), _logging(site)]),
         "spark.ui.enabled": "false",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
@@ -94,7 +94,14 @@ def java_arguments(site: Site) -> list[str]:
     # An environment's folder is named <name>-<lock>-py<version>.
     python = f"python{environment.name.rpartition('-py')[2]}"
     classpath = ":".join([*_jars(site), f"{environment}/lib/{python}/site-packages/pyspark/jars/*"])
-    return ["-cp", classpath, f"-Xmx{site.settings.spark.driver_heap}", *_JAVA_OPTIONS, _logging(site)]
+    return [
+        "-cp",
+        classpath,
+        f"-Xmx{site.settings.spark.driver_heap}",
+        *_JAVA_OPTIONS,
+        *site.java_temporary(),
+        _logging(site),
+    ]
 
 
 def _logging(site: Site) -> str:

@@ -53,6 +53,7 @@ def java_options(site: Site) -> list[str]:
         "-XX:+EnableDynamicAgentLoading",
         "--enable-native-access=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
+        *site.java_temporary(),
     ]
 
 

@@ -15,7 +15,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "lakehold doctor shows who holds the port; then: lakehold up",
     ),
     (
-        r"UnsupportedClassVersionError|requires Java|Unrecognized VM option|Java version",
+        r"UnsupportedClassVersionError|requires Java|Unrecognized (?:VM )?option|Java version",
         "lakehold pins verify, then: lakehold up",
     ),
     (

@@ -157,7 +157,7 @@ def _base_environment(site: Site) -> Mapping[str, str]:
     return {
         "PATH": _PATH,
         "HOME": str(site.state / "work" / "home"),
-        "TMPDIR": str(site.state / "work" / "tmp"),
+        "TMPDIR": str(site.temporary),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         # setproctitle would overwrite the environment that tells our processes from others.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -55,6 +56,7 @@ def down(state: Path, components: Sequence[Component], names: Iterable[str], rep
         _forget(state, chosen)
         if everything:
             stopped.remains = end_remains(state)
+            _empty(state / "work" / "tmp")
             for name in ("supervisor.sock", "supervisord.pid", "stopping"):
                 (state / "run" / name).unlink(missing_ok=True)
     return stopped
@@ -124,6 +126,15 @@ def end_remains(state: Path) -> list[str]:
     late = installation.members()
     proc.end(late, signal.SIGKILL, 0)
     return [f"{owner or 'process'} (pid {seen.pid})" for seen, owner in {**found, **late}.items()]
+
+
+def _empty(folder: Path) -> None:
+    """Remove what killed processes left in the folder for temporary files."""
+    for left in folder.iterdir() if folder.is_dir() else ():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def _forget(state: Path, chosen: Sequence[Component]) -> None:
