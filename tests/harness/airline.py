@@ -54,6 +54,12 @@ class Airline:
         body = b"".join(file.body.splitlines(keepends=True)[:-rows])
         self.sender.send(replace(file, body=body, rows=file.rows - rows))
 
+    def deliver_twice(self, day: str) -> None:
+        """A mistake of the sender: every flight is in the file two times. It can be read, and must not be believed."""
+        file = self.day(day)
+        rows = file.body.partition(b"\n")[2]
+        self.sender.send(replace(file, body=file.body + rows, rows=2 * file.rows))
+
     def deliver_cut(self, day: str, size: int) -> None:
         """A broken transfer: the file ends in the middle of a row."""
         file = self.day(day)

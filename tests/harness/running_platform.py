@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+from lakehold.pipelines.client import AirflowClient
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -61,6 +62,15 @@ class RunningPlatform:
     def processes(self) -> list[psutil.Process]:
         """Every process that belongs to this state directory, told by its environment."""
         return [process for process in psutil.process_iter() if _belongs(process, self.state)]
+
+    def airflow(self) -> AirflowClient:
+        """A session with Airflow, as its administrator."""
+        variables = self.variables()
+        return AirflowClient(*(variables[f"AIRFLOW_{name}"] for name in ("URL", "USER", "PASSWORD")))
+
+    def shadows(self) -> list[dict[str, Any]]:
+        """What runs have written and not published."""
+        return list(json.loads(self.lakehold("tables", "shadows", "--json").stdout))
 
     def run_days(self, first: str, last_exclusive: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.lakehold("run", "flights_daily", "--from", first, "--to", last_exclusive, "--wait", check=check)

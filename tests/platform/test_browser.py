@@ -69,7 +69,7 @@ def test_a_tasks_log_is_read_in_airflow(page: Page, day_run: tuple[RunningPlatfo
     platform, run = day_run
     variables = platform.variables()
     _log_in(page, variables)
-    page.goto(f"{variables['AIRFLOW_URL']}/dags/flights_daily/runs/{run}/tasks/gate_bronze")
+    page.goto(f"{variables['AIRFLOW_URL']}/dags/flights_daily/runs/{run}/tasks/bronze.gate")
     expect(page.get_by_text("bronze_flights").first).to_be_visible()
     page.wait_for_timeout(1000)
     _keep(page, "airflow-log")

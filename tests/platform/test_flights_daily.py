@@ -80,6 +80,38 @@ def test_a_truncated_file_is_quarantined_and_readers_keep_what_they_had(
     assert fingerprints(platform) == before
 
 
+def test_a_gate_that_fails_keeps_readers_where_they_are_and_the_next_run_clears_up(
+    day_run: tuple[RunningPlatform, str], airline: Airline
+) -> None:
+    platform, _ = day_run
+    before = fingerprints(platform)
+    airline.deliver_twice(DAY)
+    try:
+        done = platform.run_days(DAY, "2013-01-02", check=False)
+    finally:
+        airline.deliver(DAY)
+    assert done.returncode == 7
+    assert "bronze.gate failed" in done.stdout
+    assert fingerprints(platform) == before
+    [left] = platform.shadows()
+    assert list(left["schemas"]) == ["bronze"]
+    [rows] = platform.sql(
+        f"select count(*) as n from lakehouse.{left['schemas']['bronze']}.flights where flight_date = date '{DAY}'"
+    )
+    assert int(rows["n"]) == 2 * len(airline.rows(DAY)), "what was refused can be looked at"
+    for user in ("analyst", "dbt"):
+        refused = platform.lakehold(
+            "sql", "--user", user, f"select * from lakehouse.{left['schemas']['bronze']}.flights", check=False
+        )
+        assert "Access Denied" in refused.stderr
+
+    platform.run_days("2013-01-03", "2013-01-04")
+    assert platform.shadows() == []
+    [answer] = platform.sql(f"select count(*) as n from {FLIGHTS} where flight_date = date '2013-01-03'")
+    assert int(answer["n"]) == len(airline.rows("2013-01-03"))
+    assert fingerprint(platform, FLIGHTS, "flight_date <> date '2013-01-03'") == before[FLIGHTS]
+
+
 def test_the_year_in_one_interval_has_the_known_answers(day_run: tuple[RunningPlatform, str], airline: Airline) -> None:
     """And its days are, row for row, what they are when loaded by themselves."""
     platform, _ = day_run

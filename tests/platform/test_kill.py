@@ -1,20 +1,69 @@
-"""Every process is killed with -9 while a run is under way; the run ends well, with the same answers."""
+"""Every process is killed with -9 while a run is under way; the runs end well, with the same answers."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
 
+import psutil
+from lakehold.errors import NotRunningError
+from lakehold.pipelines.client import FINISHED, AirflowClient, Interval, Run
 from running_platform import RunningPlatform, wait_for
 
-RUN = ("run", "flights_daily", "--from", "2013-01-01", "--to", "2013-01-02", "--wait")
+DAY = Interval(start=date(2013, 1, 1), end=date(2013, 1, 2))
+DAG = "flights_daily"
+Answer = TypeVar("Answer")
 COUNT = (
     "select count(*) as n, sum(arr_delay) as late from lakehouse.silver.flights where flight_date = date '2013-01-01'"
 )
+
+
+@dataclass
+class Runs:
+    """Keeps a run of one day under way: when one has ended, well, another is started."""
+
+    platform: RunningPlatform
+    current: Run | None = None
+
+    def ensure_under_way(self) -> None:
+        """Return while a task is at work."""
+        if self.current is None or self._ask(self._ended):
+            wait_for(self._start, 120, "Airflow starts a run")
+        wait_for(lambda: bool(self._ask(self._at_work)), 120, f"a task of {self.current} is at work")
+
+    def end(self) -> None:
+        """Wait for the end of the last one."""
+        wait_for(lambda: bool(self._ask(self._ended)), 600, f"the end of {self.current}")
+
+    def _start(self) -> bool:
+        self.current = self._ask(lambda airflow: airflow.start(DAG, DAY))
+        return self.current is not None
+
+    def _ask(self, question: Callable[[AirflowClient], Answer]) -> Answer | None:
+        """Ask Airflow; None while it, or its database, is being restarted."""
+        try:
+            with self.platform.airflow() as airflow:
+                return question(airflow)
+        except NotRunningError:
+            return None
+
+    def _ended(self, airflow: AirflowClient) -> bool:
+        assert self.current is not None
+        state = airflow.run(self.current).state
+        if state in FINISHED:
+            assert state == "success", [(task.name, task.state, task.attempt) for task in airflow.tasks(self.current)]
+        return state in FINISHED
+
+    def _at_work(self, airflow: AirflowClient) -> bool:
+        assert self.current is not None
+        return any(task.state == "running" for task in airflow.tasks(self.current))
 
 
 def _healthy_again(platform: RunningPlatform, name: str, old: int) -> bool:
@@ -22,23 +71,53 @@ def _healthy_again(platform: RunningPlatform, name: str, old: int) -> bool:
     return name in now and now[name]["health"] == "healthy" and now[name]["pid"] != old
 
 
+def _all_healthy(platform: RunningPlatform) -> bool:
+    return all(process["health"] == "healthy" for process in platform.status())
+
+
 def test_every_process_may_be_killed_during_a_run(day_run: tuple[RunningPlatform, str]) -> None:
     platform, _ = day_run
     before = platform.sql(COUNT)
-    victims = {process["process"]: process["pid"] for process in platform.status() if process["pid"]}
+    victims = [process["process"] for process in platform.status() if process["pid"]]
     assert {"postgres", "objectstore", "trino", "lineage", "airflow-scheduler", "supervisord"} <= set(victims)
-    command = [str(Path(sys.executable).with_name("lakehold")), *RUN]
-    run = subprocess.Popen(command, cwd=platform.checkout, env=platform.environment)
+    runs = Runs(platform)
     try:
-        for name in victims:
+        # The last victim, supervisord, takes everything with it.
+        for name in sorted(victims, key=lambda victim: victim == "supervisord"):
             # A process may have a new number since: killing another restarted it.
             pid = next(process["pid"] for process in platform.status() if process["process"] == name)
+            runs.ensure_under_way()
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda name=name, pid=pid: _healthy_again(platform, name, pid), 180, f"{name} is healthy again")
-            time.sleep(2)
-        assert run.wait(600) == 0
     finally:
-        run.kill()
-        # The last victim, supervisord, took everything with it.
-        wait_for(lambda: all(one["health"] == "healthy" for one in platform.status()), 300, "all is healthy again")
+        wait_for(lambda: _all_healthy(platform), 300, "all is healthy again")
+    runs.end()
     assert platform.sql(COUNT) == before
+    assert platform.shadows() == []
+
+
+def test_a_publication_may_be_killed_at_any_moment(day_run: tuple[RunningPlatform, str]) -> None:
+    platform, _ = day_run
+    before = platform.sql(COUNT)
+    runs = Runs(platform)
+    runs.ensure_under_way()
+    wait_for(lambda: bool(_publications(platform)), 300, "a publication begins")
+    time.sleep(random.uniform(0, 1))  # noqa: S311 - any moment will do
+    for process in _publications(platform):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    runs.end()
+    assert platform.sql(COUNT) == before
+    assert platform.shadows() == []
+
+
+def _publications(platform: RunningPlatform) -> list[psutil.Process]:
+    found = []
+    for process in platform.processes():
+        try:
+            line = process.cmdline()
+        except psutil.NoSuchProcess:
+            continue
+        if "lakehold.tables.run" in line and "publish" in line:
+            found.append(process)
+    return found

@@ -15,13 +15,17 @@ SERVICES = ("dbt", "gates")
 SCHEMAS = ("bronze", "silver", "gold", "ops")
 """Layers of the lakehouse, and ``ops`` for what the platform itself records (results of gates)."""
 
+_LAYERS = "bronze|silver|gold"
+
 _READ_ONLY = {"filter": "true"}
 """A row filter that keeps every row. File-based rules never ask who may run ``ALTER TABLE … EXECUTE`` (``optimize``,
 ``expire_snapshots``, ``remove_orphan_files``), but Trino refuses it on a table that has a row filter for the user."""
 
 _WRITE = ["SELECT", "INSERT", "UPDATE", "DELETE", "OWNERSHIP"]
-_SHADOW = "(__audit_[a-z0-9_]+)?"
-"""A layer's shadow schemas, where a run writes what is not published yet."""
+_SHADOWS = "__audit_[a-z0-9_]+"
+"""The end of a shadow schema's name: a run writes there what is not published yet."""
+_SHADOW = f"({_SHADOWS})?"
+"""A layer, or one of its shadows."""
 
 
 def groups() -> str:
@@ -78,12 +82,14 @@ def _tables(catalog: str) -> list[dict[str, Any]]:
     dbt, gates = {"user": "dbt"}, {"user": "gates"}
     return [
         {"group": "admin", "privileges": [*_WRITE, "GRANT_SELECT"]},
-        rule(engineer, f"(bronze|silver|gold){_SHADOW}", [*_WRITE, "GRANT_SELECT"]),
+        rule(engineer, f"({_LAYERS}){_SHADOW}", [*_WRITE, "GRANT_SELECT"]),
         rule(engineer, "ops", ["SELECT"]),
         # GRANT_SELECT: a gold view over silver is read with the rights of dbt, who made it.
         rule(dbt, f"gold{_SHADOW}", [*_WRITE, "GRANT_SELECT"]),
         rule(dbt, "bronze|silver", ["SELECT", "GRANT_SELECT"]),
         rule(gates, "ops", _WRITE),
+        # A gate may take the rows that break a rule out of what will be published, never out of what is.
+        {**gates, "catalog": catalog, "schema": f"({_LAYERS}){_SHADOWS}", "privileges": ["SELECT", "DELETE"]},
         rule(gates, ".*", ["SELECT"]),
         rule(analyst, "gold", ["SELECT"]),
         {"catalog": "tpch", "privileges": ["SELECT"]},
