@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import psycopg.sql
+from psycopg.rows import tuple_row
 
 _POLL_SECONDS = 0.2
 
@@ -64,5 +65,6 @@ def holding(connection: psycopg.Connection[Any], schema: str, table: str) -> Ite
 
 def _try(connection: psycopg.Connection[Any], function: str, number: int) -> bool:
     statement = psycopg.sql.SQL("SELECT {}(%s)").format(psycopg.sql.Identifier(function))
-    row = connection.execute(statement, (number,)).fetchone()
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(statement, (number,)).fetchone()
     return bool(row and row[0])
