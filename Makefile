@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 LAKEHOLD := .venv/bin/lakehold
 PYTEST := .venv/bin/python -m pytest
-# Tests of one kind: make test TESTS=tests/unit
+# Tests of one kind: make test TESTS=tests/unit. Two files at a time, each with servers of its own; the platform once.
 TESTS ?= tests/unit tests/component tests/platform
 
 # The first Python that fits; the checkout's own answers fastest.
@@ -38,7 +38,10 @@ down: ## Stop the platform; its state stays in .lakehold.
 
 test: setup ## Run all tests, the fast ones first (TESTS=tests/unit runs some).
 	@$(LAKEHOLD) pins fetch --with-tests
-	@set -e; for tests in $(TESTS); do $(PYTEST) $$tests; done
+	@set -e; for tests in $(TESTS); do \
+	  case $$tests in tests/platform*) workers=0;; *) workers=2;; esac; \
+	  $(PYTEST) --numprocesses $$workers --dist loadfile $$tests; \
+	done
 
 lint: setup ## Check style, types, layers and YAML; change nothing.
 	.venv/bin/ruff check .

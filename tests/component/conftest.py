@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from free_ports import free_ports
 from lakehold.components.model import Component, Health, Http, Process, Site, Task
 from lakehold.components.registry import COMPONENTS, component
 from lakehold.config.settings import Settings
@@ -24,15 +24,6 @@ from lakehold.local.site import load_site
 REPOSITORY = Path(__file__).resolve().parents[2]
 _NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 _NOBODY += ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
-
-
-def free_ports(names: list[str]) -> dict[str, int]:
-    """Free TCP ports by name, so that a test run never meets a running platform."""
-    with contextlib.ExitStack() as stack:
-        sockets = {name: stack.enter_context(socket.socket()) for name in names}
-        for each in sockets.values():
-            each.bind(("127.0.0.1", 0))
-        return {name: each.getsockname()[1] for name, each in sockets.items()}
 
 
 class Lab:
@@ -143,7 +134,9 @@ class Lab:
 def make_site(folder: Path, settings: Settings | None = None, checkout: Path = REPOSITORY) -> Site:
     """An installation in ``folder`` with ports, secrets and certificates of its own."""
     base = settings or Settings()
-    own = base.model_copy(update={"state": folder / "state", "ports": free_ports(_port_names())})
+    names = _port_names()
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    own = base.model_copy(update={"state": folder / "state", "ports": ports})
     site = load_site(own, checkout)
     site.state.chmod(0o711)
     return site
@@ -183,4 +176,4 @@ def new_lab() -> Callable[..., contextlib.AbstractContextManager[Lab]]:
 @pytest.fixture
 def free_port() -> int:
     """A TCP port nobody listens on."""
-    return free_ports(["any"])["any"]
+    return free_ports(1)[0]

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,15 +14,9 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from free_ports import free_ports
 
 TOKEN = "a-token-for-tests-only-0123456789"
-
-
-def free_port() -> int:
-    """Return a port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def postgres_bin() -> Path:
@@ -50,7 +43,7 @@ class Postgres:
 
     folder: Path
     bin: Path
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: free_ports(1)[0])
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -186,7 +179,7 @@ def new_service(database: str) -> Iterator[Callable[[], Service]]:
     made: list[Service] = []
 
     def make() -> Service:
-        made.append(Service(database=database, port=free_port()))
+        made.append(Service(database=database, port=free_ports(1)[0]))
         return made[-1]
 
     yield make

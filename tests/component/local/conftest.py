@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import textwrap
@@ -16,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from free_ports import free_ports
 
 LAKEHOLD = Path(sys.executable).with_name("lakehold")
 
@@ -81,17 +81,6 @@ COMPONENTS = (
     web("alpha", PORT0), web("beta", PORT1, ("alpha",), unprivileged=True), web("gamma", PORT2, ("alpha",))
 )
 """
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 @dataclass

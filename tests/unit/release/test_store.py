@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tests.unit.release.conftest import Registry
 
 describe = manifest.describe
+_TICK = 0.05
+"""Seconds in which every file system's clock has moved on."""
+
 FILES = {f"lib/{number}.jar": os.urandom(20_000) for number in range(150)} | {"bin/run": b"#!/bin/sh\necho ran\n"}
 
 
@@ -236,6 +239,9 @@ def test_tampering_is_named_and_mended(world: World, tamper: Any, says: str) -> 
 
 def test_a_start_notices_what_was_changed_and_reads_only_that(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.store.ensure(["server", "tool"], [])
+    time.sleep(_TICK)
+    for name in ("server", "tool"):
+        world.store.layout.manifest(world.store.pins.artifact(name)).touch()
     read: list[Path] = []
     monkeypatch.setattr(manifest, "describe", lambda root, *_more: read.append(root) or describe(root))
     world.store.ensure(["server", "tool"], [])
@@ -255,9 +261,22 @@ def test_a_copied_store_is_read_once(world: World, monkeypatch: pytest.MonkeyPat
     world.store.ensure(["server"], [])
     for path in world.store.artifact("server").rglob("*"):
         path.touch()
+    time.sleep(_TICK)
     read: list[Path] = []
     monkeypatch.setattr(manifest, "describe", lambda root, *_more: read.append(root) or describe(root))
     world.store.ensure(["server"], [])
+    world.store.ensure(["server"], [])
+    assert len(read) == 1
+
+
+def test_what_changed_in_the_tick_of_the_last_look_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.store.ensure(["server"], [])
+    changed = world.store.artifact("server") / "lib/7.jar"
+    changed.touch()
+    looked = changed.stat().st_ctime_ns
+    os.utime(world.store.layout.manifest(world.store.pins.artifact("server")), ns=(looked, looked))
+    read: list[Path] = []
+    monkeypatch.setattr(manifest, "describe", lambda root, *_more: read.append(root) or describe(root))
     world.store.ensure(["server"], [])
     assert len(read) == 1
 

@@ -63,6 +63,7 @@ def touched(root: Path, manifest: str, since: int) -> bool:
     """Whether anything may have changed since ``since`` (nanoseconds), by the files' names, sizes and times only.
 
     A change of content or mode sets a file's change time, which no program can set back.
+    A file system's clock ticks every few milliseconds: what happened in the tick of ``since`` may have come after it.
     """
     expected = {_path(line): line.split(" ", 3) for line in manifest.splitlines()}
     seen = 0
@@ -71,7 +72,7 @@ def touched(root: Path, manifest: str, since: int) -> bool:
             path = f"{folder}/{name}"
             known = expected.get(os.path.relpath(path, root))
             status = os.lstat(path)
-            if known is None or status.st_ctime_ns > since or status.st_size != int(known[2]):
+            if known is None or status.st_ctime_ns >= since or status.st_size != int(known[2]):
                 return True
             seen += 1
     return seen != len(expected)
