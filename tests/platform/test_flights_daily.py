@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from airline import Airline
+from lakehold.tables.shadow import Audit
 from running_platform import RunningPlatform
 
 DAY = "2013-01-01"
@@ -41,6 +42,25 @@ def test_a_day_gives_exactly_its_files_rows(day_run: tuple[RunningPlatform, str]
         f"where flight_date = date '{DAY}'"
     )
     assert answer == {"n": str(len(rows)), "arrived": str(len(arrived)), "late": str(sum(arrived))}
+
+
+@pytest.mark.parametrize("table", ["bronze.flights", "bronze.weather", "silver.flights", "gold.delays"])
+def test_a_table_made_in_a_shadow_lies_below_its_layer(day_run: tuple[RunningPlatform, str], table: str) -> None:
+    platform, _ = day_run
+    files = platform.sql(f'select distinct "$path" as path from lakehouse.{table}')
+    assert files
+    assert all(file["path"].startswith(f"s3://lakehouse/{table.replace('.', '/')}-") for file in files)
+
+
+def test_a_run_s_tables_are_read_by_its_tag(day_run: tuple[RunningPlatform, str]) -> None:
+    platform, run = day_run
+    tag = Audit(f"flights_daily/{run}", "gold").tag
+    for table in ("bronze.flights", "silver.flights", "gold.delays", "gold.routes"):
+        now, then = (
+            platform.sql(f"select count(*) as n from lakehouse.{table}{version}")
+            for version in ("", f" for version as of '{tag}'")
+        )
+        assert now == then, table
 
 
 def test_a_day_run_again_changes_nothing(day_run: tuple[RunningPlatform, str]) -> None:

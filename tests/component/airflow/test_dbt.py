@@ -1,13 +1,18 @@
-"""A dbt project as Airflow tasks, on a real Trino."""
+"""A dbt project as Airflow tasks, and SQL in an audited group, on a real Trino."""
 
 from __future__ import annotations
 
+import re
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from lakehold.cli.sql import connect
 
 pytestmark = pytest.mark.component
 
+REPOSITORY = Path(__file__).parents[3]
 ALL = {f"marts.{name}": "success" for name in ("build", "first", "second", "third", "beside")}
 
 
@@ -75,3 +80,22 @@ def test_a_single_model_that_is_cleared_is_built_alone(trino: Any) -> None:
     assert trino.ended(run) == "success"
     assert "building this model alone" in trino.log(run, "marts.second")
     assert trino.task(run, "marts.build").attempt == build
+
+
+def test_the_dag_of_the_how_to_publishes_what_trino_wrote(trino: Any) -> None:
+    page = (REPOSITORY / "docs" / "how-to" / "publish-what-passed.md").read_text(encoding="utf-8")
+    [printed] = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (trino.checkout / "dags" / "busy_days.py").write_text(printed)
+    with closing(connect(trino.lab.site, "admin")) as connection:
+        cursor = connection.cursor()
+        for flights in (0, 3):
+            cursor.execute(
+                f"CREATE OR REPLACE TABLE gold.delays AS SELECT DATE '2013-01-01' AS flight_date, {flights} AS flights"
+            ).fetchall()
+            run = trino.start("busy_days")
+            if not flights:
+                assert trino.ended(run) == "failed"
+                assert trino.states(run)["report.check"] == "failed"
+                assert cursor.execute("SHOW TABLES FROM gold LIKE 'busy_days'").fetchall() == []
+        assert trino.ended(run) == "success"
+        assert cursor.execute("SELECT flights FROM gold.busy_days").fetchall() == [[3]]
