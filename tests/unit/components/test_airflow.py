@@ -62,7 +62,7 @@ def test_no_command_and_no_environment_holds_a_secret(site: Site) -> None:
 
 def test_tasks_are_not_told_the_password_of_a_person(site: Site) -> None:
     platform = loads(files(site)["platform.json"])
-    assert set(platform.trino.passwords) == {"dbt", "gates"}
+    assert set(platform.trino.passwords) == {"dbt", "gates", "maintenance"}
     assert "airflow.admin" not in files(site)["platform.json"] + files(site)["airflow.cfg"]
 
 

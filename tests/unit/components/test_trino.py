@@ -37,14 +37,15 @@ def allowed(user: str, schema: str) -> set[str]:
         ("analyst", {"gold"}, set()),
         ("dbt", LAYERS, {"gold", "gold__audit_r1"}),
         ("gates", {*LAYERS, "ops"}, {"ops"}),
+        ("maintenance", {"bronze", "silver", "gold", "ops"}, {"bronze", "silver", "gold", "ops"}),
         ("stranger", set(), set()),
     ],
 )
 def test_who_reads_and_writes_which_layer(user: str, reads: set[str], writes: set[str]) -> None:
     schemas = ["bronze", "silver", "gold", "gold__audit_r1", "ops", "elsewhere"]
-    if user in {"admin", "gates"}:
+    if user in {"admin", "gates", "maintenance"}:
         reads = {*reads, "elsewhere"}
-    if user == "admin":
+    if user in {"admin", "maintenance"}:
         writes = {*writes, "elsewhere"}
     assert {schema for schema in schemas if "SELECT" in allowed(user, schema)} == reads
     assert {schema for schema in schemas if "INSERT" in allowed(user, schema)} == writes
@@ -61,8 +62,14 @@ def test_a_gate_takes_rows_out_of_shadows_only() -> None:
 
 def test_what_is_read_only_takes_no_maintenance() -> None:
     for rule in rules("lakehouse")["tables"]:
-        if rule.get("catalog") == "lakehouse" and {"DELETE", "OWNERSHIP"}.isdisjoint(rule["privileges"]):
+        if rule.get("catalog") == "lakehouse" and {"INSERT", "DELETE", "OWNERSHIP"}.isdisjoint(rule["privileges"]):
             assert rule["filter"] == "true"
+
+
+def test_the_user_maintenance_rewrites_and_takes_nothing_away() -> None:
+    for schema in ("bronze", "gold", "ops", "elsewhere"):
+        assert allowed("maintenance", schema) == {"SELECT", "INSERT"}
+    assert allowed("maintenance", "gold__audit_0123456789") == set()
 
 
 def test_every_password_is_a_bcrypt_hash_of_its_secret_and_never_changes_by_itself() -> None:

@@ -94,6 +94,7 @@ AIRFLOW = Component(
         "s3.spark",
         "trino.dbt",
         "trino.gates",
+        "trino.maintenance",
         "lineage.token",
     ),
     owns=("conf/airflow", "data/airflow", "work"),

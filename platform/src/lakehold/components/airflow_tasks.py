@@ -9,7 +9,7 @@ from lakehold.components.spark import properties_file
 from lakehold.config.platform import LineageAddress, Platform, S3Address, TrinoAddress
 from lakehold.tables.catalog import REGION, publisher_connection, pyiceberg_properties, s3_endpoint
 
-_TRINO_USERS = ("dbt", "gates")
+_TRINO_USERS = ("dbt", "gates", "maintenance")
 _S3_USERS = ("airflow", "engine", "spark")
 
 

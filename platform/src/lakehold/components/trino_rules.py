@@ -10,7 +10,7 @@ from typing import Any
 
 PEOPLE = ("admin", "engineer", "analyst")
 """Users for people; each is in the group of its name."""
-SERVICES = ("dbt", "gates")
+SERVICES = ("dbt", "gates", "maintenance")
 """Users for programs; each is in the group ``services``."""
 SCHEMAS = ("bronze", "silver", "gold", "ops")
 """Layers of the lakehouse, and ``ops`` for what the platform itself records (results of gates)."""
@@ -91,6 +91,13 @@ def _tables(catalog: str) -> list[dict[str, Any]]:
         # A gate may take the rows that break a rule out of what will be published, never out of what is.
         {**gates, "catalog": catalog, "schema": f"({_LAYERS}){_SHADOWS}", "privileges": ["SELECT", "DELETE"]},
         rule(gates, ".*", ["SELECT"]),
+        # No filter: it may optimize. ANALYZE asks for INSERT. A shadow belongs to its run, maintenance has no business there.
+        {
+            "user": "maintenance",
+            "catalog": catalog,
+            "schema": f"(?!.*{_SHADOWS}).*",
+            "privileges": ["SELECT", "INSERT"],
+        },
         rule(analyst, "gold", ["SELECT"]),
         {"catalog": "tpch", "privileges": ["SELECT"]},
         {"catalog": "system", "schema": "jdbc|metadata", "privileges": ["SELECT"]},
