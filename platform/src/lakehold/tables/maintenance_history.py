@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from lakehold.tables.maintenance_plan import Past
+from lakehold.tables.state import TableState
 
 TABLE = ("ops", "table_maintenance")
 SEEN = "seen"
@@ -25,7 +26,7 @@ class Record:
     action: str
     engine: str
     outcome: str
-    """``done``, ``dry``, ``skipped``, ``given up`` or ``failed``."""
+    """``done``, ``given up`` or ``failed``."""
     reason: str
     started_at: datetime
     ended_at: datetime
@@ -46,6 +47,22 @@ class Record:
     planning_ms_after: float | None = None
     scan_ms_before: float | None = None
     scan_ms_after: float | None = None
+
+
+def seen(run_id: str, state: TableState) -> Record:
+    """Return the row that says a table has come to our notice."""
+    now = datetime.now(UTC)
+    return Record(
+        run_id=run_id,
+        table_name=state.name,
+        table_uuid=state.uuid,
+        action=SEEN,
+        engine="pyiceberg",
+        outcome=DONE,
+        reason="new to our records",
+        started_at=now,
+        ended_at=now,
+    )
 
 
 _KINDS = {"datetime": "timestamp", "int | None": "int64", "float | None": "float64", "str": "string"}

@@ -39,7 +39,9 @@ class Store:
     def __init__(self, properties: Mapping[str, str]) -> None:
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
 
+        self._errors = (BotoCoreError, ClientError)
         self._client = boto3.client(
             "s3",
             endpoint_url=properties.get("s3.endpoint"),
@@ -53,9 +55,12 @@ class Store:
         """Yield every object below a folder."""
         bucket, _, prefix = place(location.rstrip("/") + "/").partition("/")
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        for page in pages:
-            for found in page.get("Contents", ()):
-                yield Object(place=f"{bucket}/{found['Key']}", bytes=found["Size"], changed=found["LastModified"])
+        try:
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    yield Object(place=f"{bucket}/{found['Key']}", bytes=found["Size"], changed=found["LastModified"])
+        except self._errors as error:
+            raise OSError(f"{location} could not be listed: {error}") from error
 
     def delete(self, places: Sequence[str]) -> None:
         """Delete objects; one that is gone already is no mistake."""
@@ -66,7 +71,10 @@ class Store:
         for bucket, keys in by_bucket.items():
             for start in range(0, len(keys), _BATCH):
                 batch: Any = [{"Key": key} for key in keys[start : start + _BATCH]]
-                answer = self._client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+                try:
+                    answer = self._client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+                except self._errors as error:
+                    raise OSError(f"files of {bucket} could not be deleted: {error}") from error
                 if failed := answer.get("Errors"):
                     raise OSError(f"{failed[0]['Key']} could not be deleted: {failed[0].get('Message')}")
 

@@ -1,0 +1,79 @@
+"""Maintenance by Spark: the procedures Trino does not have (pure), and the program that calls one.
+
+A start costs 10 s and more, so only what pays that much comes here: sorting across files, and merging delete files
+without reading the data.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from lakehold.config.platform import Platform
+from lakehold.errors import ConflictError, RunFailedError
+from lakehold.tables.policy import Policy
+from lakehold.tables.state import TableState
+
+_CONFLICT = ("CommitFailedException", "ValidationException")
+_LAST = 2000
+
+
+def procedure(catalog: str, kind: str, state: TableState, policy: Policy) -> str:
+    """Return the CALL of the procedure for an action."""
+    table = f"`{state.schema}`.`{state.table}`"
+    if kind == "deletes":
+        return f"CALL `{catalog}`.system.rewrite_position_delete_files(table => '{table}')"
+    order = policy.compaction.order or state.order
+    columns = ", ".join(f"`{column}`" for column in order)
+    by = f"zorder({columns})" if policy.compaction.strategy == "zorder" else columns
+    options = f"'rewrite-all', 'true', 'target-file-size-bytes', '{policy.compaction.target}'"
+    return (
+        f"CALL `{catalog}`.system.rewrite_data_files(table => '{table}', strategy => 'sort', "
+        f"sort_order => '{by}', options => map({options}))"
+    )
+
+
+def rewrite(platform: Platform, kind: str, state: TableState, policy: Policy, seconds: float) -> None:
+    """Run the procedure in a Spark application of its own.
+
+    Raises :class:`ConflictError` when another commit came first, :class:`RunFailedError` for any other failure.
+    """
+    submit = Path(platform.pythons["engine"]).with_name("spark-submit")
+    call = procedure(platform.trino.catalog, kind, state, policy)
+    result = subprocess.run(
+        [str(submit), "--properties-file", platform.spark_properties, str(Path(__file__)), call],
+        env={
+            "JAVA_HOME": platform.spark_java_home,
+            "PYSPARK_PYTHON": platform.pythons["engine"],
+            "PYSPARK_DRIVER_PYTHON": platform.pythons["engine"],
+            "PYTHONPATH": str(Path(platform.checkout) / "platform" / "src"),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "HOME": platform.work,
+            "PATH": f"{submit.parent}:/usr/local/bin:/usr/bin:/bin",
+        },
+        capture_output=True,
+        text=True,
+        timeout=max(120.0, seconds),
+        check=False,
+    )
+    if result.returncode == 0:
+        return
+    told = result.stderr[-_LAST:]
+    if any(name in told for name in _CONFLICT):
+        raise ConflictError(f"{state.name} was committed to meanwhile.", why=told)
+    raise RunFailedError(f"Spark could not rewrite {state.name}.", why=told, remedy="lakehold logs")
+
+
+def main() -> None:
+    """Call the procedure of the command line; Spark's own properties say where the catalog is."""
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.appName("table_maintenance").getOrCreate()
+    for row in session.sql(sys.argv[1]).collect():
+        print(row.asDict(), flush=True)  # noqa: T201 - its output
+    session.stop()
+
+
+if __name__ == "__main__":
+    main()
