@@ -5,8 +5,8 @@ import re
 
 import pytest
 from lakehold.components.trino_rules import SCHEMAS, rules
+from lakehold.config.shadows import VARIABLE
 from lakehold.errors import ConfigError
-from lakehold.tables import shadow
 from lakehold.tables.shadow import Audit, environment, location, tag_of, target_of, written
 
 RUN = "flights_daily/manual__2013-01-01T00:00:00+00:00"
@@ -43,7 +43,7 @@ def test_one_tag_for_all_groups_of_a_run_and_none_for_two_runs() -> None:
 def test_a_command_of_the_group_writes_to_the_shadow_and_reads_what_is_published() -> None:
     variables = environment(AUDIT, ["gold", "data-lab"])
     shadow_of = AUDIT.schema("gold")
-    assert json.loads(variables[shadow.VARIABLE]) == {"gold": shadow_of, "data-lab": AUDIT.schema("data-lab")}
+    assert json.loads(variables[VARIABLE]) == {"gold": shadow_of, "data-lab": AUDIT.schema("data-lab")}
     assert variables["LAKEHOLD_SCHEMA_GOLD"] == shadow_of
     assert variables["LAKEHOLD_SCHEMA_DATA_LAB"] == AUDIT.schema("data-lab")
     assert written("gold.delays", variables) == f"{shadow_of}.delays"
@@ -52,16 +52,16 @@ def test_a_command_of_the_group_writes_to_the_shadow_and_reads_what_is_published
 
 
 def test_outside_a_group_names_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(shadow.VARIABLE, raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
     assert written("gold.delays") == "gold.delays"
-    monkeypatch.setenv(shadow.VARIABLE, environment(AUDIT, ["gold"])[shadow.VARIABLE])
+    monkeypatch.setenv(VARIABLE, environment(AUDIT, ["gold"])[VARIABLE])
     assert written("gold.delays") == f"{AUDIT.schema('gold')}.delays"
 
 
 @pytest.mark.parametrize("text", ["gold", "[]", '{"gold": 1}', "{"])
 def test_what_cannot_be_read_is_refused_and_not_guessed(text: str) -> None:
-    with pytest.raises(ConfigError, match=shadow.VARIABLE):
-        written("gold.delays", {shadow.VARIABLE: text})
+    with pytest.raises(ConfigError, match=VARIABLE):
+        written("gold.delays", {VARIABLE: text})
 
 
 def test_a_new_table_lies_below_the_published_schema_in_a_folder_of_its_own() -> None:

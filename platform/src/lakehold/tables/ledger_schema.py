@@ -66,7 +66,6 @@ _TABLES = (
         catalog_name varchar(255) NOT NULL,
         schema_name varchar(255) NOT NULL,
         table_name varchar(255) NOT NULL,
-        iceberg_type varchar(5) NOT NULL,
         changed boolean NOT NULL,
         old_location varchar(1000),
         new_location varchar(1000),

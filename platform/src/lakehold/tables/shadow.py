@@ -15,10 +15,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lakehold.errors import ConfigError
-
-VARIABLE = "LAKEHOLD_SHADOWS"
-"""JSON object, target schema → shadow schema: what a command inside an audited group is given."""
+from lakehold.config.shadows import VARIABLE, redirected
 
 _KEY_DIGITS = 10
 _MARK = "__audit_"
@@ -71,32 +68,10 @@ def _variable(schema: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", schema.upper())
 
 
-def shadows(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return target schema → shadow schema of this process; empty outside an audited group."""
-    text = (os.environ if environ is None else environ).get(VARIABLE)
-    if not text:
-        return {}
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _unreadable(text) from error
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise _unreadable(text)
-    return found
-
-
-def _unreadable(text: str) -> ConfigError:
-    return ConfigError(
-        f"{VARIABLE} is not a JSON object of schema names: {text[:100]}",
-        why="a command of an audited group must never guess where to write",
-        remedy=f"unset {VARIABLE}, or run the task through its group",
-    )
-
-
-def written(name: str, environ: Mapping[str, str] | None = None) -> str:
+def written(name: str, environ: Mapping[str, str] = os.environ) -> str:
     """Return where to write the table ``schema.table`` (or ``catalog.schema.table``): in its shadow, if it has one."""
     *catalog, schema, table = name.split(".")
-    return ".".join([*catalog, shadows(environ).get(schema, schema), table])
+    return ".".join([*catalog, redirected(environ).get(schema, schema), table])
 
 
 def location(warehouse: str, name: str) -> str:

@@ -1,0 +1,223 @@
+"""Takes a run's publication back whole, or one table to what it was, on a JDBC catalog; guarded like a publication.
+
+A table goes back by its references: the snapshot (with schema, partitioning and properties) that was current before
+becomes current again, in a new metadata file. Nothing is deleted, so a rollback can be taken back as well.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lakehold.config.platform import Platform
+from lakehold.errors import ConflictError, DataError
+from lakehold.tables import clone as cloning
+from lakehold.tables import guard, ledger, metadata, pointers
+from lakehold.tables.faster import who
+from lakehold.tables.files import Files, Metadata, each
+from lakehold.tables.history import state_at
+from lakehold.tables.ledger import Change, Connection, Entry
+from lakehold.tables.metadata import State
+from lakehold.tables.pointers import Move, Pointer
+from lakehold.tables.publish import TAG_DAYS
+
+Side = Literal["before", "after"]
+_DAY = 86_400_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """A table and what it is to be: ``to`` in the metadata file ``location`` (``None``: it is to go).
+
+    ``expected`` is what it must still be, with ``since`` its file; ``None`` if it may be anything.
+    """
+
+    schema: str
+    name: str
+    to: State | None
+    location: str | None = None
+    expected: State | None = None
+    since: str | None = None
+    untag: str = ""
+    tag: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """``schema.table``."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a rollback did, or would do, to one table."""
+
+    table: str
+    action: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """A wish with the table as it was found: what to write, or why it cannot be."""
+
+    wish: Wish
+    found: Pointer | None
+    action: str = ""
+    made: Metadata | None = None
+    pointer: Pointer | None = None
+    conflict: bool = False
+    missing: str = ""
+
+
+def run_back(platform: Platform, run: str, side: Side = "before", *, dry_run: bool = False) -> list[Outcome]:
+    """Bring every table that ``run`` published back to what it was before it, or (``after``) to what it published.
+
+    Of a run that published a group several times the last publication counts. A table that was new leaves the catalog,
+    its files stay. Raises :class:`ConflictError` when a table has changed since: then none is brought back.
+    """
+    catalog, files = platform.catalog["name"], Files(platform.catalog)
+    with ledger.connect(platform) as connection:
+        latest: dict[str, Entry] = {}
+        for entry in ledger.entries(connection, catalog, run):
+            if entry.kind == "publish":
+                latest.setdefault(entry.group, entry)
+        if not latest:
+            raise DataError(f'no run "{run}" has published anything.', remedy="lakehold tables history TABLE")
+        wishes = [
+            _before(change, entry.tag) if side == "before" else _after(change, entry.tag)
+            for entry in latest.values()
+            for change in ledger.changes(connection, entry)
+            if change.changed
+        ]
+        undoes = next(iter(latest.values())).id if len(latest) == 1 else None
+        entry = Entry(id=uuid.uuid4(), run=run, group=", ".join(sorted(latest)), kind="rollback", undoes=undoes)
+        return _bring(connection, files, catalog, wishes, entry, dry_run=dry_run)
+
+
+def _before(change: Change, tag: str) -> Wish:
+    return Wish(
+        schema=change.schema,
+        name=change.name,
+        to=change.old_state,
+        location=change.old,
+        expected=change.new_state or State(kind="NONE"),
+        since=change.new,
+        untag=tag,
+    )
+
+
+def _after(change: Change, tag: str) -> Wish:
+    return Wish(schema=change.schema, name=change.name, to=change.new_state, location=change.new, tag=tag)
+
+
+def table_back(platform: Platform, table: str, to: str, *, dry_run: bool = False) -> list[Outcome]:
+    """Bring one table (``schema.table``) to a snapshot's id, a time (ISO 8601, UTC) or what a run published."""
+    catalog, files = platform.catalog["name"], Files(platform.catalog)
+    schema, _, name = table.partition(".")
+    with ledger.connect(platform) as connection:
+        found = pointers.read(connection, catalog, [schema]).get((schema, name))
+        if found is None or found.kind != "TABLE":
+            raise DataError(f"there is no table {table}.", remedy=f'lakehold sql "show tables from {schema}"')
+        state = state_at(connection, catalog, (schema, name), files.read(found.location), to)
+        entry = Entry(id=uuid.uuid4(), run=f"{table} to {to}", group="", kind="rollback")
+        return _bring(connection, files, catalog, [Wish(schema=schema, name=name, to=state)], entry, dry_run=dry_run)
+
+
+def _bring(
+    connection: Connection, files: Files, catalog: str, wishes: Sequence[Wish], entry: Entry, *, dry_run: bool
+) -> list[Outcome]:
+    schemas = sorted({wish.schema for wish in wishes})
+    with connection.transaction():
+        guard.claim(connection, schemas)
+        found = pointers.read(connection, catalog, schemas, lock="UPDATE")
+        plans = each(lambda wish: _plan(files, wish, found.get((wish.schema, wish.name))), wishes)
+        for plan in plans:
+            _refuse(connection, files, catalog, plan)
+        if not dry_run:
+            done = each(lambda plan: _move(files, plan), plans)
+            if not pointers.move(connection, catalog, [move for move in done if move.old != move.new]):
+                raise ConflictError("tables changed while they were brought back; none was.", remedy="try again")
+            changes = [_change(plan, move) for plan, move in zip(plans, done, strict=True)]
+            ledger.record(connection, catalog, replace(entry, changes=changes))
+    return [Outcome(table=plan.wish.full_name, action=plan.action) for plan in plans]
+
+
+def _plan(files: Files, wish: Wish, found: Pointer | None) -> _Plan:
+    """Decide what becomes of one table; reads its metadata and writes nothing."""
+    current = files.read(found.location) if found and found.kind == "TABLE" else None
+    if wish.expected is not None and not _as_expected(wish, found, current):
+        return _Plan(wish=wish, found=found, conflict=True)
+    if wish.to is None:
+        return _Plan(wish=wish, found=found, action="taken out of the catalog (it was new); its files stay")
+    if current is None or wish.to.kind != "TABLE":
+        pointer = Pointer(location=wish.location or "", kind=wish.to.kind)
+        what = "as it was" if found else "put into the catalog again"
+        return _Plan(wish=wish, found=found, action=f"{wish.to.kind.lower()} {what}", pointer=pointer)
+    if missing := metadata.missing_for(current, wish.to):
+        return _Plan(wish=wish, found=found, missing=missing)
+    made = _made(wish, found.location if found else "", current, wish.to)
+    return _Plan(wish=wish, found=found, action=f"back to snapshot {wish.to.snapshot or '(none)'}", made=made)
+
+
+def _as_expected(wish: Wish, found: Pointer | None, current: Metadata | None) -> bool:
+    """Whether readers still see what the run published; a compaction since does not matter, it keeps all rows."""
+    if wish.since is None or wish.expected is None:
+        return found is None
+    if found is None or found.kind != wish.expected.kind:
+        return False
+    if found.location == wish.since:
+        return True
+    if current is None:
+        return False
+    return metadata.same_data(metadata.state_of(current), wish.expected) or metadata.rewritten_since(
+        current, wish.expected
+    )
+
+
+def _made(wish: Wish, location: str, current: Metadata, state: State) -> Metadata:
+    made = metadata.rolled_back(current, location, state, cloning.now())
+    own = dict(current.get("properties", {}))
+    # Properties that somebody has set since the run are theirs.
+    if wish.expected is None or own == wish.expected.properties:
+        made["properties"] = dict(state.properties)
+    if wish.untag:
+        made = metadata.untagged(made, wish.untag)
+    if wish.tag:
+        made = metadata.with_tag(made, wish.tag, cloning.now(), TAG_DAYS * _DAY)
+    return made
+
+
+def _refuse(connection: Connection, files: Files, catalog: str, plan: _Plan) -> None:
+    name = plan.wish.full_name
+    if plan.conflict:
+        raise ConflictError(
+            f"{name} is not what the run published, so nothing was taken back.",
+            why=who(files, catalog, connection, (plan.wish.schema, plan.wish.name), plan.found),
+            remedy=f"lakehold tables history {name}; take the later run back first, or bring single tables back",
+        )
+    if plan.missing:
+        raise DataError(
+            f"{name} cannot be brought back, so nothing was: {plan.missing}.",
+            why="maintenance expires snapshots that are old and that no tag keeps",
+            remedy=f"lakehold tables history {name}; or do the run's work again",
+        )
+
+
+def _move(files: Files, plan: _Plan) -> Move:
+    new = plan.pointer
+    if plan.made is not None and plan.found is not None:
+        new = Pointer(location=files.write(plan.made, plan.found.location))
+    return Move(schema=plan.wish.schema, name=plan.wish.name, old=plan.found, new=new)
+
+
+def _change(plan: _Plan, move: Move) -> Change:
+    return Change(
+        schema=move.schema,
+        name=move.name,
+        changed=True,
+        old=move.old.location if move.old else None,
+        new=move.new.location if move.new else None,
+        old_state=plan.wish.expected if plan.wish.since else None,
+        new_state=plan.wish.to,
+    )

@@ -1,0 +1,89 @@
+"""Views between a schema and its shadow: their SQL with the schema's name replaced, as pure functions on their JSON.
+
+A view in a shadow reads the shadow's tables, or a gate on it would judge what is published already. On the way there
+the name to replace is an ordinary word, so only what can be nothing but the schema's name is replaced; on the way back
+it is the shadow's, which nothing else is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+Metadata = dict[str, Any]
+
+_TOKEN = re.compile(
+    r"""
+      (?P<skip> '(?:[^']|'')*' | --[^\n]* | /\*.*?\*/ | \s+ )
+    | "(?P<quoted> (?:[^"]|"")* )"
+    | `(?P<ticked> [^`]* )`
+    | (?P<word> [^\W\d]\w* )
+    | (?P<other> . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def rewritten(view: Metadata, renamed: Mapping[str, str], catalog: str) -> Metadata:
+    """Return the view's metadata with the schemas ``renamed`` (old → new) in its SQL and its default schema."""
+    versions = [_version(version, renamed, catalog) for version in view["versions"]]
+    return {**view, "versions": versions}
+
+
+def _version(version: dict[str, Any], renamed: Mapping[str, str], catalog: str) -> dict[str, Any]:
+    representations = [
+        {**each, "sql": sql(each["sql"], renamed, catalog)} if "sql" in each else each
+        for each in version["representations"]
+    ]
+    default = [renamed.get(level, level) for level in version.get("default-namespace", [])]
+    return {**version, "representations": representations, "default-namespace": default}
+
+
+def sql(text: str, renamed: Mapping[str, str], catalog: str) -> str:
+    """Return the statement with the schemas' names replaced wherever they qualify a table.
+
+    ``gold.delays`` is replaced after the catalog's name always, otherwise only if no table or column of the statement
+    is called ``gold`` itself.
+    """
+    tokens = list(_TOKEN.finditer(text))
+    meaningful = [index for index, token in enumerate(tokens) if token["skip"] is None]
+    names = {index: _name(tokens[index]) for index in meaningful}
+    order = {index: position for position, index in enumerate(meaningful)}
+
+    def beside(index: int, step: int) -> int | None:
+        position = order[index] + step
+        return meaningful[position] if 0 <= position < len(meaningful) else None
+
+    def text_at(index: int | None) -> str:
+        return "" if index is None else tokens[index].group()
+
+    def qualifies(index: int) -> bool:
+        return text_at(beside(index, 1)) == "."
+
+    called = {names[index] for index in meaningful if names[index] in renamed and not qualifies(index)}
+    parts = []
+    for index, token in enumerate(tokens):
+        new = renamed.get(names.get(index) or "")
+        if new is None or not qualifies(index):
+            parts.append(token.group())
+            continue
+        after_dot = text_at(beside(index, -1)) == "."
+        owner = beside(index, -2) if after_dot else None
+        of_catalog = owner is not None and names[owner] == catalog
+        wanted = of_catalog if after_dot else names[index] not in called
+        parts.append(_quoted(token, new) if wanted else token.group())
+    return "".join(parts)
+
+
+def _name(token: re.Match[str]) -> str | None:
+    """Return the identifier a token is, as catalogs spell it; ``None`` for anything else."""
+    if token["quoted"] is not None:
+        return token["quoted"].replace('""', '"')
+    if token["ticked"] is not None:
+        return token["ticked"]
+    return token["word"].lower() if token["word"] else None
+
+
+def _quoted(token: re.Match[str], name: str) -> str:
+    return f'"{name}"' if token["quoted"] is not None else f"`{name}`" if token["ticked"] is not None else name
