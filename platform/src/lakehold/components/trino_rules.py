@@ -79,7 +79,7 @@ def _tables(catalog: str) -> list[dict[str, Any]]:
         return {**who, "catalog": catalog, "schema": schema, "privileges": privileges, **guard}
 
     engineer, analyst = {"group": "engineer"}, {"group": "analyst"}
-    dbt, gates = {"user": "dbt"}, {"user": "gates"}
+    dbt, gates, maintenance = {"user": "dbt"}, {"user": "gates"}, {"user": "maintenance"}
     return [
         {"group": "admin", "privileges": [*_WRITE, "GRANT_SELECT"]},
         rule(engineer, f"({_LAYERS}){_SHADOW}", [*_WRITE, "GRANT_SELECT"]),
@@ -91,13 +91,8 @@ def _tables(catalog: str) -> list[dict[str, Any]]:
         # A gate may take the rows that break a rule out of what will be published, never out of what is.
         {**gates, "catalog": catalog, "schema": f"({_LAYERS}){_SHADOWS}", "privileges": ["SELECT", "DELETE"]},
         rule(gates, ".*", ["SELECT"]),
-        # No filter: it may optimize. ANALYZE asks for INSERT. A shadow belongs to its run, maintenance has no business there.
-        {
-            "user": "maintenance",
-            "catalog": catalog,
-            "schema": f"(?!.*{_SHADOWS}).*",
-            "privileges": ["SELECT", "INSERT"],
-        },
+        # No filter: it may optimize; ANALYZE asks for INSERT. A shadow belongs to its run alone.
+        {**maintenance, "catalog": catalog, "schema": f"(?!.*{_SHADOWS}).*", "privileges": ["SELECT", "INSERT"]},
         rule(analyst, "gold", ["SELECT"]),
         {"catalog": "tpch", "privileges": ["SELECT"]},
         {"catalog": "system", "schema": "jdbc|metadata", "privileges": ["SELECT"]},
