@@ -9,16 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lakehold.errors import DataError
-from lakehold.tables.difference import (
-    GUARD,
-    current_snapshot,
-    requirements,
-    restoration,
-    standing,
-    tag,
-    touched_refs,
-    updates,
-)
+from lakehold.tables.difference import requirements, restoration, tag, touched_refs, updates
+from lakehold.tables.metadata import GUARDS, current_snapshot, state_of
 
 Metadata = dict[str, Any]
 LISTS = {"schemas": "schema-id", "partition-specs": "spec-id", "sort-orders": "order-id"}
@@ -40,6 +32,7 @@ def new_table() -> Metadata:
         "sort-orders": [{"order-id": 0, "fields": []}],
         "properties": {},
         "snapshots": [],
+        "current-snapshot-id": -1,
         "refs": {},
         "statistics": [],
     }
@@ -125,9 +118,13 @@ class Catalog:
     def set_snapshot_ref(self, ref_name: str, type: str, snapshot_id: int) -> None:  # noqa: A002  # the protocol's word
         assert snapshot_id in {snapshot["snapshot-id"] for snapshot in self.metadata["snapshots"]}
         self.metadata["refs"][ref_name] = {"type": type, "snapshot-id": snapshot_id}
+        if ref_name == "main":
+            self.metadata["current-snapshot-id"] = snapshot_id
 
     def remove_snapshot_ref(self, ref_name: str) -> None:
         del self.metadata["refs"][ref_name]
+        if ref_name == "main":
+            self.metadata["current-snapshot-id"] = -1
 
     def set_statistics(self, statistics: dict[str, Any]) -> None:
         others = [s for s in self.metadata["statistics"] if s["snapshot-id"] != statistics["snapshot-id"]]
@@ -193,7 +190,8 @@ class Engine:
         self.metadata["refs"].pop(f"t{n % 3}", None)
 
     def empty(self, _n: int) -> None:
-        self.metadata["refs"].pop("main", None)
+        if "main" in self.metadata["refs"]:
+            self.catalog.remove_snapshot_ref("main")
 
     def set_property(self, n: int) -> None:
         self.metadata["properties"][f"k{n % 3}"] = str(n)
@@ -225,7 +223,7 @@ def worked(metadata: Metadata, work: list[tuple[str, int]]) -> Metadata:
 
 
 def guarded(metadata: Metadata) -> Metadata:
-    return {**metadata, "properties": {**metadata["properties"], **GUARD}}
+    return {**metadata, "properties": {**metadata["properties"], **GUARDS}}
 
 
 @settings(max_examples=300)
@@ -236,7 +234,7 @@ def test_the_published_table_becomes_the_shadow_and_keeps_its_history(before: An
     changes = updates(base, shadow)
     published = Catalog(base).commit(changes, requirements(base, touched_refs(changes)))
     kept = {name: ref for name, ref in base["refs"].items() if name not in shadow["refs"] and name != "main"}
-    wanted = {key: value for key, value in shadow["properties"].items() if key not in GUARD}
+    wanted = {key: value for key, value in shadow["properties"].items() if key not in GUARDS}
     assert published == {**shadow, "refs": {**shadow["refs"], **kept}, "properties": wanted}
     assert updates(published, shadow) == []
 
@@ -264,8 +262,9 @@ def test_a_table_that_moved_meanwhile_no_longer_meets_the_requirements(before: A
 def test_taking_a_run_back_shows_readers_what_they_saw_before(before: Any, run: Any) -> None:
     base = worked(new_table(), before)
     published = Catalog(base).commit(updates(base, worked(guarded(base), run)))
-    back = Catalog(published).commit(restoration(published, standing(base)))
-    assert standing(back) == standing(base)
+    back = Catalog(published).commit(restoration(published, state_of(base)))
+    seen = ("current-snapshot-id", "current-schema-id", "default-spec-id", "default-sort-order-id")
+    assert [back[key] for key in seen] == [base[key] for key in seen]
     assert back["snapshots"] == published["snapshots"]
 
 
@@ -280,6 +279,8 @@ def test_the_guard_of_a_shadow_never_reaches_the_published_table() -> None:
     base = {**new_table(), "properties": {"gc.enabled": "true", "owner": "me"}}
     assert updates(base, guarded(base)) == []
     assert updates(base, {**base, "properties": {"owner": "me"}}) == []
+    kept = {**base, "properties": {"owner": "me", "gc.enabled": "yes"}}
+    assert updates(base, kept) == [{"action": "set-properties", "updates": {"gc.enabled": "yes"}}]
 
 
 def test_a_table_made_anew_in_the_shadow_is_refused_with_the_way_out() -> None:
@@ -297,10 +298,10 @@ def test_ids_that_a_catalog_would_not_give_again_are_refused() -> None:
 
 
 def test_the_runs_tag_names_what_readers_see_and_an_empty_table_has_none() -> None:
-    assert tag(new_table(), "run_x") == []
-    written = worked(new_table(), [("append", 1)])
+    assert tag(new_table(), "run_x", 100, 7) == []
+    written = {**worked(new_table(), [("append", 1)]), "last-updated-ms": 1}
     change = {"action": "set-snapshot-ref", "ref-name": "run_x", "type": "tag", "snapshot-id": 10_001}
-    assert tag(written, "run_x") == [change]
+    assert tag(written, "run_x", 100, 7) == [{**change, "max-ref-age-ms": 99 + 7}]
 
 
 def test_metadata_of_the_first_format_version_may_have_no_refs() -> None:

@@ -8,18 +8,14 @@ is the branch ``main`` of a table that the shadow has replaced by an empty one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from lakehold.errors import DataError
+from lakehold.tables.metadata import GUARDS, MAIN, State, current_snapshot, tagged
 
-Json = Mapping[str, Any]
+Json = dict[str, Any]
 Update = dict[str, Any]
-
-MAIN = "main"
-GUARD = {"gc.enabled": "false", "write.metadata.delete-after-commit.enabled": "false"}
-"""Properties a shadow gets, and the published table does not: Spark's PURGE and every engine's expiry of snapshots
-refuse a table with ``gc.enabled=false``, and no commit to it deletes a metadata file that the other still lists."""
 
 
 def requirements(base: Json, touched: Iterable[str] = ()) -> list[Update]:
@@ -27,12 +23,12 @@ def requirements(base: Json, touched: Iterable[str] = ()) -> list[Update]:
 
     ``touched`` are names of refs the updates set; ``main`` is always guarded.
     """
-    refs = _refs(base)
+    known = _refs(base)
     names = dict.fromkeys((MAIN, *touched))
     return [
         {"type": "assert-table-uuid", "uuid": base["table-uuid"]},
         *(
-            {"type": "assert-ref-snapshot-id", "ref": name, "snapshot-id": refs.get(name, {}).get("snapshot-id")}
+            {"type": "assert-ref-snapshot-id", "ref": name, "snapshot-id": known.get(name, {}).get("snapshot-id")}
             for name in names
         ),
         {"type": "assert-current-schema-id", "current-schema-id": base["current-schema-id"]},
@@ -54,7 +50,7 @@ def updates(base: Json, shadow: Json) -> list[Update]:
     return [
         *_format(base, shadow),
         *_location(base, shadow),
-        *_properties(base["properties"], shadow["properties"]),
+        *properties(base["properties"], shadow["properties"]),
         *_schemas(base, shadow),
         *_specs(base, shadow),
         *_orders(base, shadow),
@@ -64,12 +60,10 @@ def updates(base: Json, shadow: Json) -> list[Update]:
     ]
 
 
-def tag(metadata: Json, name: str) -> list[Update]:
-    """Name what ``main`` is in ``metadata``; nothing for a table without a snapshot."""
-    current = _refs(metadata).get(MAIN)
-    if current is None:
-        return []
-    return [{"action": "set-snapshot-ref", "ref-name": name, "type": "tag", "snapshot-id": current["snapshot-id"]}]
+def tag(metadata: Json, name: str, now: int, keep: int) -> list[Update]:
+    """Name what readers see of ``metadata``, for ``keep`` milliseconds; nothing for a table without a snapshot."""
+    made = tagged(metadata, "", name, now, keep)
+    return [] if made is None else [{"action": "set-snapshot-ref", "ref-name": name, **made["refs"][name]}]
 
 
 def touched_refs(changes: Iterable[Update]) -> list[str]:
@@ -77,40 +71,31 @@ def touched_refs(changes: Iterable[Update]) -> list[str]:
     return [change["ref-name"] for change in changes if "ref-name" in change]
 
 
-def standing(metadata: Json) -> dict[str, Any]:
-    """What readers of a table see of its metadata: enough to bring it back later with :func:`restoration`."""
-    return {
-        "snapshot-id": current_snapshot(metadata),
-        "schema-id": metadata["current-schema-id"],
-        "spec-id": metadata["default-spec-id"],
-        "sort-order-id": metadata["default-sort-order-id"],
-        "location": metadata["location"],
-        "properties": dict(metadata["properties"]),
-    }
-
-
-def restoration(now: Json, before: Json) -> list[Update]:
-    """Make readers of the table see again what :func:`standing` said; snapshots made since stay in its history."""
-    changes = [
-        *([] if now["location"] == before["location"] else [_set_location(before["location"])]),
-        *_properties(now["properties"], before["properties"]),
+def restoration(now: Json, before: State) -> list[Update]:
+    """Make readers of the table see what they saw in ``before``; snapshots made since stay in its history."""
+    changes: list[Update] = [
+        {"action": f"set-{what}", key: wanted}
+        for what, key, listed, wanted in (
+            ("current-schema", "schema-id", "current-schema-id", before.schema),
+            ("default-spec", "spec-id", "default-spec-id", before.spec),
+            ("default-sort-order", "sort-order-id", "default-sort-order-id", before.order),
+        )
+        if wanted is not None and now[listed] != wanted
     ]
-    for what, key, listed in (
-        ("current-schema", "schema-id", "current-schema-id"),
-        ("default-spec", "spec-id", "default-spec-id"),
-        ("default-sort-order", "sort-order-id", "default-sort-order-id"),
-    ):
-        if now[listed] != before[key]:
-            changes.append({"action": f"set-{what}", key: before[key]})
-    if current_snapshot(now) != before["snapshot-id"]:
-        changes.append(_main(before["snapshot-id"]))
+    if current_snapshot(now) != before.snapshot:
+        changes.append(_main(before.snapshot))
     return changes
 
 
-def current_snapshot(metadata: Json) -> int | None:
-    """The id of the snapshot readers see; None for a table that never had one, or was replaced by an empty one."""
-    found = _refs(metadata).get(MAIN)
-    return None if found is None else int(found["snapshot-id"])
+def properties(base: Json, shadow: Json) -> list[Update]:
+    """Turn the properties of ``base`` into the shadow's; a clone's guards stay behind, unless a run has set others."""
+    wanted = {key: value for key, value in shadow.items() if GUARDS.get(key) != value}
+    changed = {key: value for key, value in wanted.items() if base.get(key) != value}
+    gone = sorted(key for key in base if key not in wanted and key not in GUARDS)
+    return [
+        *([{"action": "set-properties", "updates": changed}] if changed else []),
+        *([{"action": "remove-properties", "removals": gone}] if gone else []),
+    ]
 
 
 def _main(snapshot: int | None) -> Update:
@@ -122,8 +107,8 @@ def _main(snapshot: int | None) -> Update:
 def _refs(metadata: Json) -> dict[str, Any]:
     """Refs by name; metadata of the first format version may only say which snapshot is current."""
     refs = dict(metadata.get("refs") or {})
-    current = metadata.get("current-snapshot-id")
-    if MAIN not in refs and current not in (None, -1):
+    current = current_snapshot(metadata)
+    if MAIN not in refs and current is not None:
         refs[MAIN] = {"snapshot-id": current, "type": "branch"}
     return refs
 
@@ -140,16 +125,6 @@ def _location(base: Json, shadow: Json) -> list[Update]:
 
 def _set_location(location: str) -> Update:
     return {"action": "set-location", "location": location}
-
-
-def _properties(base: Json, shadow: Json) -> list[Update]:
-    wanted = {key: value for key, value in shadow.items() if key not in GUARD}
-    changed = {key: value for key, value in wanted.items() if base.get(key) != value}
-    gone = sorted(key for key in base if key not in wanted and key not in GUARD)
-    return [
-        *([{"action": "set-properties", "updates": changed}] if changed else []),
-        *([{"action": "remove-properties", "removals": gone}] if gone else []),
-    ]
 
 
 def _schemas(base: Json, shadow: Json) -> list[Update]:

@@ -1,0 +1,131 @@
+"""Clone and discard on an Iceberg REST catalog: metadata files registered under the shadow's name, nothing copied.
+
+Publishing is :mod:`lakehold.tables.rest_publish`, taking back :mod:`lakehold.tables.rest_rollback`. No catalog can be
+told to refuse a DROP of a table whose files another shares, as our own does. So every clone says ``gc.enabled=false``:
+then Spark and the maintenance of all engines refuse to delete what is its original's.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from lakehold.config.platform import Platform
+from lakehold.errors import ConfigError
+from lakehold.tables import clone as cloning
+from lakehold.tables import guard, ledger, views
+from lakehold.tables.ledger import Clone, Connection, Entry, Shadow
+from lakehold.tables.metadata import GUARDS, state_of
+from lakehold.tables.rest_client import Change, Found, RestClient
+from lakehold.tables.rest_look import reserved
+from lakehold.tables.shadow import Audit
+
+
+def clone(platform: Platform, audit: Audit, schemas: Collection[str], *, wait: float | None) -> Shadow:
+    """Make the run's shadow of ``schemas``, like :func:`lakehold.tables.clone.clone`, with the same errors."""
+    client = RestClient(platform.catalog)
+    return cloning.claimed(platform, audit, schemas, wait, lambda *made: _make(platform, client, *made))
+
+
+def discard(platform: Platform, run: str, group: str | None = None, *, dry_run: bool = False) -> list[Shadow]:
+    """Give the shadows of a run, or of one group of it, up; returns them. No file is deleted."""
+    catalog = platform.catalog["name"]
+    with ledger.connect(platform) as connection:
+        found = ledger.live(connection, catalog, run=run, group=group)
+        if dry_run or not found:
+            return found
+        client = RestClient(platform.catalog)
+        for shadow in found:
+            with connection.transaction():
+                guard.claim(connection, shadow.schemas)
+                # A publication may have been faster.
+                if ledger.live(connection, catalog, run=shadow.run, group=shadow.group):
+                    forget(client, shadow)
+                    ledger.remove(connection, shadow)
+                    entry = Entry(id=uuid.uuid4(), run=shadow.run, group=shadow.group, kind="discard")
+                    ledger.record(connection, catalog, entry)
+        return found
+
+
+def forget(client: RestClient, shadow: Shadow) -> None:
+    """Take a shadow out of the catalog, and what its publication left half-done."""
+    for target, schema in shadow.schemas.items():
+        for table in client.tables(schema):
+            release(client, target, table, shadow)
+            client.forget(schema, table)
+        for view in client.views(schema):
+            client.forget_view(schema, view)
+        client.drop_schema(schema)
+
+
+def release(client: RestClient, target: str, table: str, shadow: Shadow) -> None:
+    """Forget a table that the publication of the shadow reserved and never filled."""
+    found = client.load(target, table)
+    if found is not None and reserved(found) == shadow.schemas[target]:
+        client.forget(target, table)
+
+
+def _make(
+    platform: Platform, client: RestClient, connection: Connection, audit: Audit, schemas: Collection[str]
+) -> Shadow:
+    catalog = platform.catalog["name"]
+    shadow = Shadow(
+        id=uuid.uuid4(),
+        run=audit.run,
+        group=audit.group,
+        schemas={schema: audit.schema(schema) for schema in sorted(set(schemas))},
+        created_at=datetime.now(UTC),
+    )
+    for older in ledger.live(connection, catalog, run=audit.run, group=audit.group):
+        forget(client, older)
+        ledger.remove(connection, older)
+    # Left by a clone that was killed before it could be written down.
+    forget(client, shadow)
+    clones: list[Clone] = []
+    for target, name in shadow.schemas.items():
+        properties = client.schema_properties(target)
+        if properties is None:
+            raise ConfigError(f'there is no schema "{target}".', remedy='lakehold sql "show schemas"')
+        client.ensure_schema(name, {"location": properties["location"]} if "location" in properties else {})
+        clones += _tables(client, target, name)
+        clones += _views(client, target, name, shadow, catalog)
+    ledger.add(connection, catalog, shadow, clones)
+    return shadow
+
+
+def _tables(client: RestClient, target: str, schema: str) -> list[Clone]:
+    made = []
+    for table in client.tables(target):
+        found = client.load(target, table)
+        if found is None or reserved(found):
+            continue
+        client.register(schema, table, found.location)
+        guards = [{"action": "set-properties", "updates": dict(GUARDS)}]
+        client.commit_one(Change(schema=schema, table=table, requirements=[], updates=guards))
+        guarded = client.load(schema, table)
+        if guarded is not None:
+            made.append(_cloned(target, schema, table, found, guarded, "TABLE"))
+    return made
+
+
+def _views(client: RestClient, target: str, schema: str, shadow: Shadow, catalog: str) -> list[Clone]:
+    made = []
+    for view in client.views(target):
+        found = client.load_view(target, view)
+        if found is not None:
+            rewritten = client.put_view(schema, view, views.rewritten(found.metadata, shadow.schemas, catalog))
+            made.append(_cloned(target, schema, view, found, rewritten, "VIEW"))
+    return made
+
+
+def _cloned(target: str, schema: str, name: str, found: Found, made: Found, kind: str) -> Clone:
+    return Clone(
+        target=target,
+        shadow=schema,
+        name=name,
+        kind=kind,
+        base=found.location,
+        clone=made.location,
+        state=state_of(found.metadata, kind),
+    )
