@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +76,12 @@ class Lakehouse:
 
 
 @pytest.fixture(scope="module")
-def lakehouse(lab: Any) -> Iterator[Lakehouse]:
+def lakehouse(lab: Any) -> Lakehouse:
     """One catalog for the tests of a file; Trino and Spark are not there unless a test starts them."""
     for name in ("postgres", "objectstore"):
         lab.start(name)
     assert bootstrap.DATABASE in publisher_connection(lab.site)
-    yield Lakehouse(lab)
+    return Lakehouse(lab)
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 from lakehold.config import platform
-from lakehold.tables.shadow import written
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.exceptions import NoSuchTableError
 
 SCHEMA = pa.schema([("run", pa.string()), ("n", pa.int64())])
 

@@ -20,10 +20,11 @@ from lakehold.cli.pins import pins
 from lakehold.cli.run import run
 from lakehold.cli.sql import sql
 from lakehold.cli.status import status
+from lakehold.cli.tables import tables
 from lakehold.cli.up import up
 from lakehold.errors import ConfigError, LakeholdError, StartError
 
-VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, run, demo, lineage, pins)
+VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, run, demo, lineage, tables, pins)
 """Every verb, in the order ``lakehold --help`` lists them."""
 
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from lakehold.config import platform
 from lakehold.config.platform import Platform
-from lakehold.errors import LakeholdError
+from lakehold.errors import ConfigError, LakeholdError
 from lakehold.tables import clone as cloning
 from lakehold.tables import history, ledger, publish, rollback
 from lakehold.tables.shadow import Audit
@@ -94,8 +95,14 @@ def table_history(known: Platform, args: argparse.Namespace) -> None:
 
 def roll_back(known: Platform, args: argparse.Namespace) -> None:
     """Take a run's publication back, or bring a table back."""
-    if args.to in ("before", "after"):
-        done = rollback.run_back(known, args.what, args.to, dry_run=args.dry_run)
+    if args.to is None and re.fullmatch(r"\w+\.\w+", args.what):
+        raise ConfigError(
+            f"to what is {args.what} to be brought back?",
+            why="a table goes back to a snapshot, a time or a run; only a run has one publication to take back",
+            remedy=f"lakehold tables history {args.what}, then: lakehold tables rollback {args.what} --to …",
+        )
+    if args.to in (None, "before", "after"):
+        done = rollback.run_back(known, args.what, args.to or "before", dry_run=args.dry_run)
     else:
         done = rollback.table_back(known, args.what, args.to, dry_run=args.dry_run)
     for outcome in done:
@@ -138,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("--json", action="store_true", help="print JSON")
     back = verb("rollback", roll_back)
     back.add_argument("what", help="a run, or schema.table")
-    back.add_argument("--to", default="before", help="before|after (of a run); a snapshot, time or run (of a table)")
+    back.add_argument("--to", help="before|after (of a run); a snapshot, time or run (of a table)")
     dry(back)
     return parser
 
