@@ -9,7 +9,7 @@ is the branch ``main`` of a table that the shadow has replaced by an empty one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 from lakehold.errors import DataError
 from lakehold.tables.metadata import GUARDS, MAIN, State, current_snapshot, tagged
@@ -39,8 +39,11 @@ def requirements(base: Json, touched: Iterable[str] = ()) -> list[Update]:
     ]
 
 
-def updates(base: Json, shadow: Json) -> list[Update]:
-    """Turn ``base`` into ``shadow``; :class:`DataError` where the protocol has no way to say it."""
+def updates(base: Json, shadow: Json, refs: Literal["new", "all"] = "new") -> list[Update]:
+    """Turn ``base`` into ``shadow``; :class:`DataError` where the protocol has no way to say it.
+
+    With ``refs="all"`` branches and tags that ``shadow`` does not have go as well.
+    """
     if base["table-uuid"] != shadow["table-uuid"]:
         raise DataError(
             "a table was dropped in the shadow and made anew, which a REST catalog cannot publish in a transaction.",
@@ -55,7 +58,7 @@ def updates(base: Json, shadow: Json) -> list[Update]:
         *_specs(base, shadow),
         *_orders(base, shadow),
         *_snapshots(base, shadow),
-        *_moved_refs(base, shadow),
+        *_moved_refs(base, shadow, refs),
         *_statistics(base, shadow),
     ]
 
@@ -175,16 +178,15 @@ def _snapshots(base: Json, shadow: Json) -> list[Update]:
     return [{"action": "add-snapshot", "snapshot": snapshot} for snapshot in added]
 
 
-def _moved_refs(base: Json, shadow: Json) -> list[Update]:
+def _moved_refs(base: Json, shadow: Json, which: str) -> list[Update]:
     before, after = _refs(base), _refs(shadow)
     changes: list[Update] = [
         {"action": "set-snapshot-ref", "ref-name": name, **ref}
         for name, ref in sorted(after.items())
         if before.get(name) != ref
     ]
-    if MAIN in before and MAIN not in after:
-        changes.append(_main(None))
-    return changes
+    gone = [name for name in sorted(before) if name not in after and (which == "all" or name == MAIN)]
+    return changes + [{"action": "remove-snapshot-ref", "ref-name": name} for name in gone]
 
 
 def _statistics(base: Json, shadow: Json) -> list[Update]:

@@ -14,7 +14,7 @@ from lakehold.tables.faster import wrote
 from lakehold.tables.files import Files, Metadata
 from lakehold.tables.ledger import Connection, Entry
 from lakehold.tables.metadata import State
-from lakehold.tables.pointers import Name
+from lakehold.tables.pointers import Name, Pointer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +48,21 @@ def history(platform: Platform, table: str) -> list[Event]:
     schema, _, name = table.partition(".")
     with ledger.connect(platform) as connection:
         entries = ledger.of_table(connection, catalog, schema, name)
-        pointer = pointers.read(connection, catalog, [schema]).get((schema, name))
+        pointer = _pointer(platform, connection, (schema, name))
     if pointer is None and not entries:
         raise DataError(f"there is no table {table}, and never was.", remedy='lakehold sql "show tables from gold"')
     found = files.read(pointer.location) if pointer and pointer.kind == "TABLE" else {}
     return sorted([*_published(entries, found), *_snapshots(entries, found)], key=lambda event: event.at, reverse=True)
+
+
+def _pointer(platform: Platform, connection: Connection, table: Name) -> Pointer | None:
+    if platform.catalog["type"] == "rest":
+        from lakehold.tables.rest_client import RestClient
+
+        client = RestClient(platform.catalog)
+        found = client.load(*table)
+        return None if found is None else Pointer(location=found.location)
+    return pointers.read(connection, platform.catalog["name"], [table[0]]).get(table)
 
 
 def _published(entries: list[Entry], found: Metadata) -> Iterator[Event]:

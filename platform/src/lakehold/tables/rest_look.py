@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lakehold.tables import difference, metadata, views
@@ -75,21 +75,17 @@ class Look:
         self._catalog = catalog
         self._tag = tag
         self._time = (now, keep)
-        self._sources = _read(client, shadow.schemas.values())
+        self._sources = read(client, shadow.schemas.values())
         self._first: dict[Name, tuple[Found, str]] | None = None
         self._chosen: dict[str, set[int | None]] = {}
 
     def __call__(self) -> list[Work]:
         """The work, by name."""
-        targets = _read(self._client, self._shadow.schemas)
+        targets = read(self._client, self._shadow.schemas)
         if self._first is None:
             self._first = targets
-        pointers = {
-            name: Pointer(location=found.location, kind=kind)
-            for name, (found, kind) in {**targets, **self._sources}.items()
-            if not (name in targets and self._is_reserved(name, found))
-        }
-        planned = steps(self._shadow, self._clones, pointers)
+        there = {name: each for name, each in targets.items() if not self._is_reserved(name, each[0])}
+        planned = steps(self._shadow, self._clones, pointers_of({**there, **self._sources}))
         return [self._examined(step, targets) for step in planned]
 
     def filling(self, work: Work, reserved: Found) -> Work:
@@ -207,7 +203,8 @@ def _tagged(found: Found, tag: str) -> int | None:
     return None if snapshot is None else int(snapshot)
 
 
-def _read(client: RestClient, schemas: Iterable[str]) -> dict[Name, tuple[Found, str]]:
+def read(client: RestClient, schemas: Iterable[str]) -> dict[Name, tuple[Found, str]]:
+    """All tables and views of the schemas, each with its kind."""
     found: dict[Name, tuple[Found, str]] = {}
     for schema in schemas:
         for kind, names, load in (
@@ -217,6 +214,11 @@ def _read(client: RestClient, schemas: Iterable[str]) -> dict[Name, tuple[Found,
             loaded = {(schema, name): load(schema, name) for name in names}
             found |= {name: (each, kind) for name, each in loaded.items() if each is not None}
     return found
+
+
+def pointers_of(found: Mapping[Name, tuple[Found, str]]) -> dict[Name, Pointer]:
+    """Where their metadata files are."""
+    return {name: Pointer(location=each.location, kind=kind) for name, (each, kind) in found.items()}
 
 
 def _says(view: Json) -> object:

@@ -1,4 +1,4 @@
-"""Takes a run's publication back whole, or one table to what it was, on a JDBC catalog; guarded like a publication.
+"""Takes a run's publication back whole, or one table to what it was; guarded like a publication.
 
 A table goes back by its references: the snapshot (with schema, partitioning and properties) that was current before
 becomes current again, in a new metadata file. Nothing is deleted, so a rollback can be taken back as well.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from lakehold.config.platform import Platform
 from lakehold.errors import ConflictError, DataError
@@ -20,7 +20,7 @@ from lakehold.tables.files import Files, Metadata, each
 from lakehold.tables.history import state_at
 from lakehold.tables.ledger import Change, Connection, Entry
 from lakehold.tables.metadata import State
-from lakehold.tables.pointers import Move, Pointer
+from lakehold.tables.pointers import Move, Name, Pointer
 from lakehold.tables.publish import TAG_DAYS
 
 Side = Literal["before", "after"]
@@ -58,7 +58,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Plan:
+class Plan:
     """A wish with the table as it was found: what to write, or why it cannot be."""
 
     wish: Wish
@@ -92,7 +92,7 @@ def run_back(platform: Platform, run: str, side: Side = "before", *, dry_run: bo
         ]
         undoes = next(iter(latest.values())).id if len(latest) == 1 else None
         entry = Entry(id=uuid.uuid4(), run=run, group=", ".join(sorted(latest)), kind="rollback", undoes=undoes)
-        return _bring(connection, files, catalog, wishes, entry, dry_run=dry_run)
+        return _bring(platform, connection, files, wishes, entry, dry_run=dry_run)
 
 
 def _before(change: Change, tag: str) -> Wish:
@@ -116,48 +116,83 @@ def table_back(platform: Platform, table: str, to: str, *, dry_run: bool = False
     catalog, files = platform.catalog["name"], Files(platform.catalog)
     schema, _, name = table.partition(".")
     with ledger.connect(platform) as connection:
-        found = pointers.read(connection, catalog, [schema]).get((schema, name))
+        found = _catalog(platform, connection).read([schema]).get((schema, name))
         if found is None or found.kind != "TABLE":
             raise DataError(f"there is no table {table}.", remedy=f'lakehold sql "show tables from {schema}"')
         state = state_at(connection, catalog, (schema, name), files.read(found.location), to)
         entry = Entry(id=uuid.uuid4(), run=f"{table} to {to}", group="", kind="rollback")
-        return _bring(connection, files, catalog, [Wish(schema=schema, name=name, to=state)], entry, dry_run=dry_run)
+        wish = Wish(schema=schema, name=name, to=state)
+        return _bring(platform, connection, files, [wish], entry, dry_run=dry_run)
+
+
+class _Rows:
+    """The JDBC catalog: all tables move in the transaction of the connection."""
+
+    def __init__(self, connection: Connection, catalog: str) -> None:
+        self._connection = connection
+        self._catalog = catalog
+
+    def read(self, schemas: Sequence[str]) -> dict[Name, Pointer]:
+        """All tables and views of the schemas, locked to the end of the transaction."""
+        return pointers.read(self._connection, self._catalog, schemas, lock="UPDATE")
+
+    def bring(self, files: Files, plans: Sequence[Plan]) -> list[Change]:
+        """Carry the plans out; all or none."""
+        done = each(lambda plan: _move(files, plan), plans)
+        if not pointers.move(self._connection, self._catalog, [move for move in done if move.old != move.new]):
+            raise ConflictError("tables changed while they were brought back; none was.", remedy="try again")
+        return [changed(plan, move.new.location if move.new else None) for plan, move in zip(plans, done, strict=True)]
+
+
+class Tables(Protocol):
+    """A catalog, as a rollback changes it."""
+
+    def read(self, schemas: Sequence[str]) -> dict[Name, Pointer]:
+        """All tables and views of the schemas."""
+
+    def bring(self, files: Files, plans: Sequence[Plan]) -> list[Change]:
+        """Carry the plans out, all or none; what the ledger keeps of it."""
+
+
+def _catalog(platform: Platform, connection: Connection) -> Tables:
+    if platform.catalog["type"] == "rest":
+        from lakehold.tables.rest_rollback import RestTables
+
+        return RestTables(platform)
+    return _Rows(connection, platform.catalog["name"])
 
 
 def _bring(
-    connection: Connection, files: Files, catalog: str, wishes: Sequence[Wish], entry: Entry, *, dry_run: bool
+    platform: Platform, connection: Connection, files: Files, wishes: Sequence[Wish], entry: Entry, *, dry_run: bool
 ) -> list[Outcome]:
-    schemas = sorted({wish.schema for wish in wishes})
+    catalog, schemas = platform.catalog["name"], sorted({wish.schema for wish in wishes})
     with connection.transaction():
         guard.claim(connection, schemas)
-        found = pointers.read(connection, catalog, schemas, lock="UPDATE")
+        tables = _catalog(platform, connection)
+        found = tables.read(schemas)
         plans = each(lambda wish: _plan(files, wish, found.get((wish.schema, wish.name))), wishes)
         for plan in plans:
             _refuse(connection, files, catalog, plan)
         if not dry_run:
-            done = each(lambda plan: _move(files, plan), plans)
-            if not pointers.move(connection, catalog, [move for move in done if move.old != move.new]):
-                raise ConflictError("tables changed while they were brought back; none was.", remedy="try again")
-            changes = [_change(plan, move) for plan, move in zip(plans, done, strict=True)]
-            ledger.record(connection, catalog, replace(entry, changes=changes))
+            ledger.record(connection, catalog, replace(entry, changes=tables.bring(files, plans)))
     return [Outcome(table=plan.wish.full_name, action=plan.action) for plan in plans]
 
 
-def _plan(files: Files, wish: Wish, found: Pointer | None) -> _Plan:
+def _plan(files: Files, wish: Wish, found: Pointer | None) -> Plan:
     """Decide what becomes of one table; reads its metadata and writes nothing."""
     current = files.read(found.location) if found and found.kind == "TABLE" else None
     if wish.expected is not None and not _as_expected(wish, found, current):
-        return _Plan(wish=wish, found=found, conflict=True)
+        return Plan(wish=wish, found=found, conflict=True)
     if wish.to is None:
-        return _Plan(wish=wish, found=found, action="taken out of the catalog (it was new); its files stay")
+        return Plan(wish=wish, found=found, action="taken out of the catalog (it was new); its files stay")
     if current is None or wish.to.kind != "TABLE":
         pointer = Pointer(location=wish.location or "", kind=wish.to.kind)
         what = "as it was" if found else "put into the catalog again"
-        return _Plan(wish=wish, found=found, action=f"{wish.to.kind.lower()} {what}", pointer=pointer)
+        return Plan(wish=wish, found=found, action=f"{wish.to.kind.lower()} {what}", pointer=pointer)
     if missing := metadata.missing_for(current, wish.to):
-        return _Plan(wish=wish, found=found, missing=missing)
+        return Plan(wish=wish, found=found, missing=missing)
     made = _made(wish, found.location if found else "", current, wish.to)
-    return _Plan(wish=wish, found=found, action=f"back to snapshot {wish.to.snapshot or '(none)'}", made=made)
+    return Plan(wish=wish, found=found, action=f"back to snapshot {wish.to.snapshot or '(none)'}", made=made)
 
 
 def _as_expected(wish: Wish, found: Pointer | None, current: Metadata | None) -> bool:
@@ -188,7 +223,7 @@ def _made(wish: Wish, location: str, current: Metadata, state: State) -> Metadat
     return made
 
 
-def _refuse(connection: Connection, files: Files, catalog: str, plan: _Plan) -> None:
+def _refuse(connection: Connection, files: Files, catalog: str, plan: Plan) -> None:
     name = plan.wish.full_name
     if plan.conflict:
         raise ConflictError(
@@ -204,20 +239,21 @@ def _refuse(connection: Connection, files: Files, catalog: str, plan: _Plan) -> 
         )
 
 
-def _move(files: Files, plan: _Plan) -> Move:
+def _move(files: Files, plan: Plan) -> Move:
     new = plan.pointer
     if plan.made is not None and plan.found is not None:
         new = Pointer(location=files.write(plan.made, plan.found.location))
     return Move(schema=plan.wish.schema, name=plan.wish.name, old=plan.found, new=new)
 
 
-def _change(plan: _Plan, move: Move) -> Change:
+def changed(plan: Plan, new: str | None) -> Change:
+    """Return what the ledger keeps of a plan that was carried out; ``new`` is the table's metadata file now."""
     return Change(
-        schema=move.schema,
-        name=move.name,
+        schema=plan.wish.schema,
+        name=plan.wish.name,
         changed=True,
-        old=move.old.location if move.old else None,
-        new=move.new.location if move.new else None,
+        old=plan.found.location if plan.found else None,
+        new=new,
         old_state=plan.wish.expected if plan.wish.since else None,
         new_state=plan.wish.to,
     )

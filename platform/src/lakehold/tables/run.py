@@ -31,17 +31,28 @@ WAIT_SECONDS = 600.0
 """How long a clone waits for another run's shadow, by default."""
 
 
+def _outside(known: Platform) -> bool:
+    """Whether the catalog is an outside REST catalog; its client takes a second to import, so only then it is."""
+    return known.catalog["type"] == "rest"
+
+
 def clone(known: Platform, args: argparse.Namespace) -> None:
     """Make a shadow."""
     wait = cloning.BESIDE if args.beside else 0.0 if args.refuse else args.wait
-    shadow = cloning.clone(known, Audit(args.run, args.group), args.schema, wait=wait)
+    make = cloning.clone
+    if _outside(known):
+        from lakehold.tables.rest import clone as make
+    shadow = make(known, Audit(args.run, args.group), args.schema, wait=wait)
     for target, name in shadow.schemas.items():
         _say(f"{target} -> {name}")
 
 
 def publish_shadow(known: Platform, args: argparse.Namespace) -> None:
     """Publish a shadow."""
-    done = publish.publish(known, Audit(args.run, args.group), tag_days=args.tag_days)
+    move = publish.publish
+    if _outside(known):
+        from lakehold.tables.rest_publish import publish as move
+    done = move(known, Audit(args.run, args.group), tag_days=args.tag_days)
     if done.earlier:
         _say(f"published already, at {done.entry.at:%Y-%m-%d %H:%M:%S %Z}; nothing was left to do")
     for change in done.entry.changes:
@@ -53,7 +64,10 @@ def publish_shadow(known: Platform, args: argparse.Namespace) -> None:
 
 def discard(known: Platform, args: argparse.Namespace) -> None:
     """Give shadows up."""
-    found = cloning.discard(known, args.run, args.group, dry_run=args.dry_run)
+    forget = cloning.discard
+    if _outside(known):
+        from lakehold.tables.rest import discard as forget
+    found = forget(known, args.run, args.group, dry_run=args.dry_run)
     for shadow in found:
         names = ", ".join(sorted(shadow.schemas.values()))
         _say(f"{'would discard' if args.dry_run else 'discarded'} {names} of {shadow.run} (group {shadow.group})")
