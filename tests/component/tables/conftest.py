@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
+from fake_gateway import FakeGateway
+from free_ports import free_ports
 from lakehold.components.airflow_tasks import platform_of
 from lakehold.components.model import Site
 from lakehold.tables import bootstrap
 from lakehold.tables.catalog import publisher_connection
+from rest_catalog import rest_catalog
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
@@ -28,6 +33,7 @@ class Lakehouse:
         self._described = self.site.state / "work" / "platform.json"
         self._described.write_text(platform_of(self.site).dumps())
         self._described.chmod(0o600)
+        self._server: subprocess.Popen[str] | None = None
 
     def environment(self) -> dict[str, str]:
         """What every child is given."""
@@ -44,19 +50,29 @@ class Lakehouse:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.PIPE}
         return subprocess.Popen(command, env=self.environment(), text=True, **{**pipes, **options})
 
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """Run a verb of ``lakehold.tables.run`` to its end; its output, or its error when another ``code`` is due."""
-        process = self.start("-m", "lakehold.tables.run", *arguments)
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == code, f"{arguments}: {process.returncode}\n{out}{err[-4000:]}"
-        return out if code == 0 else err
+    def verb(self, *arguments: str, code: int = 0) -> str:
+        """Run a verb of ``lakehold.tables.run``; what it printed, its error when another exit ``code`` is due."""
+        ended, out, err = self.part("verb", list(arguments))
+        assert ended == code, f"{arguments}: {ended}\n{out}{err}"
+        return str(err if code else out)
 
-    def part(self, name: str, wanted: Any, script: str = "parts.py") -> Any:
-        """Call a function of a script in the engine environment; arguments and answer travel as JSON."""
-        process = self.start(str(HERE / script), name)
-        out, err = process.communicate(json.dumps(wanted), timeout=300)
-        assert process.returncode == 0, f"{name}: {out}{err[-4000:]}"
-        return json.loads(out.splitlines()[-1])
+    def part(self, name: str, wanted: Any = None) -> Any:
+        """Call a function of ``parts.py`` in the engine environment; arguments and answer travel as JSON."""
+        if self._server is None:
+            log = (self.site.state / "logs" / "parts.log").open("a")
+            self._server = self.start(str(HERE / "parts.py"), stderr=log)
+        assert self._server.stdin
+        assert self._server.stdout
+        self._server.stdin.write(json.dumps([name, wanted]) + "\n")
+        self._server.stdin.flush()
+        line = self._server.stdout.readline()
+        assert line, (self.site.state / "logs" / "parts.log").read_text()[-4000:]
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End the engine's process."""
+        if self._server is not None:
+            self._server.communicate(timeout=30)
 
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Ask the catalog's database, as the publisher."""
@@ -76,12 +92,14 @@ class Lakehouse:
 
 
 @pytest.fixture(scope="module")
-def lakehouse(lab: Any) -> Lakehouse:
+def lakehouse(lab: Any) -> Iterator[Lakehouse]:
     """One catalog for the tests of a file; Trino and Spark are not there unless a test starts them."""
     for name in ("postgres", "objectstore"):
         lab.start(name)
     assert bootstrap.DATABASE in publisher_connection(lab.site)
-    return Lakehouse(lab)
+    made = Lakehouse(lab)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -89,3 +107,17 @@ def fresh(lakehouse: Lakehouse) -> Lakehouse:
     """The catalog, with the schemas silver and gold and nothing in them."""
     lakehouse.clear()
     return lakehouse
+
+
+@pytest.fixture(scope="module")
+def outside(lab: Any) -> Iterator[Lakehouse]:
+    """The same on an outside catalog: Iceberg's own REST server, behind a gateway that can tear commits apart."""
+    for name in ("postgres", "objectstore"):
+        lab.start(name)
+    with rest_catalog(lab.site, *free_ports(1)) as address, FakeGateway(address) as gateway:
+        catalog = lab.site.settings.catalog.model_copy(update={"type": "rest", "uri": gateway.address})
+        site = dataclasses.replace(lab.site, settings=lab.site.settings.model_copy(update={"catalog": catalog}))
+        made = Lakehouse(SimpleNamespace(site=site))
+        made.lab.gateway = gateway
+        yield made
+        made.close()

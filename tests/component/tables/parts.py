@@ -1,15 +1,19 @@
-"""Run in the engine environment: ``parts.py NAME`` calls one function with the JSON on standard input."""
+"""Run in the engine environment: answers lines ``[function, argument]`` on standard input, in JSON, until it ends."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
 from typing import Any
 
 import pyarrow as pa
 from lakehold.config import platform
+from lakehold.tables import run
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.types import StringType
 
 SCHEMA = pa.schema([("run", pa.string()), ("n", pa.int64())])
 
@@ -53,6 +57,54 @@ def read(wanted: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def make_schema(name: str) -> None:
+    """Make a schema."""
+    catalog().create_namespace(name)
+
+
+def schemas(beginning: str) -> list[str]:
+    """Names of the schemas that begin so."""
+    return sorted(name for (name,) in catalog().list_namespaces() if name.startswith(beginning))
+
+
+def answers(names: list[str]) -> dict[str, Any]:
+    """All a reader can ask of tables: columns, rows in order of their values, partitioning."""
+    lake, found = catalog(), {}
+    for name in names:
+        table = lake.load_table(name)
+        rows = sorted(json.dumps(row, default=str, sort_keys=True) for row in table.scan().to_arrow().to_pylist())
+        found[name] = {"columns": str(table.schema()), "partitioning": str(table.spec()), "rows": rows}
+    return found
+
+
+def evolve(name: str) -> None:
+    """Add, rename, reorder and drop columns, widen nothing, and partition anew; then write a row of the new shape."""
+    table = catalog().load_table(name)
+    with table.update_schema(allow_incompatible_changes=True) as update:
+        update.add_column("added", StringType())
+        update.rename_column("n", "number")
+        update.delete_column("run")
+    with table.update_spec() as update:
+        update.add_identity("number")
+    with table.transaction() as transaction:
+        transaction.set_properties({"comment": "evolved"})
+    table.append(pa.table({"number": [7], "added": ["x"]}, schema=table.schema().as_arrow()))
+
+
+def refs(name: str) -> dict[str, Any]:
+    """Branches and tags of a table, with what is kept how long, and properties."""
+    table = catalog().load_table(name)
+    found = {ref: [value.snapshot_id, value.max_ref_age_ms] for ref, value in table.metadata.refs.items()}
+    return {"refs": found, "properties": dict(table.properties), "snapshots": len(table.metadata.snapshots)}
+
+
+def as_of(wanted: dict[str, Any]) -> list[Any]:
+    """Rows of a table at a snapshot."""
+    table = catalog().load_table(wanted["table"])
+    found = table.scan(snapshot_id=wanted["snapshot"]).to_arrow().to_pylist()
+    return sorted((list(row.values()) for row in found), key=repr)
+
+
 def files(_wanted: Any) -> list[str]:
     """All objects of the warehouse."""
     from pyarrow import fs
@@ -91,6 +143,16 @@ def attempt(wanted: dict[str, Any]) -> str:
     return "done"
 
 
+def verb(arguments: list[str]) -> tuple[int, str, str]:
+    """Run a verb as a program would: exit code, output and error."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run.main(arguments)
+    return code, out.getvalue(), err.getvalue()
+
+
 if __name__ == "__main__":
-    answer = globals()[sys.argv[1]](json.load(sys.stdin))
-    sys.stdout.write(json.dumps(answer) + "\n")
+    for line in sys.stdin:
+        name, wanted = json.loads(line)
+        sys.stdout.write(json.dumps(globals()[name](wanted)) + "\n")
+        sys.stdout.flush()

@@ -13,6 +13,7 @@ from rich.text import Text
 from lakehold.cli.context import OUT, Context
 from lakehold.cli.engine import ask, engine
 from lakehold.cli.lineage import moment
+from lakehold.cli.tables_maintain import maintain, plan, status
 
 PROGRAM = "lakehold.tables.run"
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, instead of a table.")
@@ -152,3 +153,7 @@ def _show(names: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
     for row in rows:
         table.add_row(*[cell if isinstance(cell, Text) else Text(cell) for cell in row])
     OUT.print(table)
+
+
+for _verb in (status, plan, maintain):
+    tables.add_command(_verb)
