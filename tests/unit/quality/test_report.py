@@ -4,8 +4,8 @@ import json
 from datetime import date
 
 from lakehold.quality import report
+from lakehold.quality.finding import Finding
 from lakehold.quality.suite import Rule, Suite
-from lakehold.quality.validation import Finding
 
 
 def finding(*, met: bool, severity: str) -> Finding:
@@ -22,9 +22,9 @@ def test_only_a_broken_blocking_rule_blocks() -> None:
 def test_the_table_says_what_was_seen_what_breaks_and_whom_to_ask() -> None:
     text = report.table([finding(met=True, severity="block"), finding(met=False, severity="warn")])
     assert text.splitlines() == [
-        "       rule  table",
-        "ok     rows  bronze.flights",
-        "warn   rows  bronze.flights",
+        "      rule  table",
+        "ok    rows  bronze.flights",
+        "warn  rows  bronze.flights",
         "       seen:   3 of 5 rows",
         "       breaks: The report.",
         "       owner:  us",

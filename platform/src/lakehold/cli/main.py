@@ -17,6 +17,7 @@ from lakehold.cli.env import env
 from lakehold.cli.lineage import lineage
 from lakehold.cli.logs import logs
 from lakehold.cli.pins import pins
+from lakehold.cli.quality import quality
 from lakehold.cli.run import run
 from lakehold.cli.sql import sql
 from lakehold.cli.status import status
@@ -24,7 +25,7 @@ from lakehold.cli.tables import tables
 from lakehold.cli.up import up
 from lakehold.errors import ConfigError, LakeholdError, StartError
 
-VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, run, demo, lineage, tables, pins)
+VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, run, demo, lineage, tables, quality, pins)
 """Every verb, in the order ``lakehold --help`` lists them."""
 
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it

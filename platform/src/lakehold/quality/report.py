@@ -8,27 +8,24 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from lakehold.quality.finding import Finding
 from lakehold.quality.suite import Suite
-from lakehold.quality.validation import Finding
 
 _WIDTH = 110
-
-
-def verdict(finding: Finding) -> str:
-    """Say in one word how a rule came out: ``ok``, ``warn`` or ``BLOCK``."""
-    return "ok" if finding.met else finding.rule.severity.replace("block", "BLOCK")
 
 
 def table(findings: Sequence[Finding]) -> str:
     """Lay out the findings, one rule a line; below a broken rule what was seen, what breaks and whom to ask."""
     width = max((len(finding.rule.id) for finding in findings), default=4)
-    lines = [f"{'':5}  {'rule':{width}}  table"]
+    word = max((len(finding.outcome) for finding in findings), default=5)
+    lines = [f"{'':{word}}  {'rule':{width}}  table"]
     for finding in findings:
-        lines.append(f"{verdict(finding):5}  {finding.rule.id:{width}}  {finding.table}")
+        lines.append(f"{finding.outcome:{word}}  {finding.rule.id:{width}}  {finding.table}")
+        told = [f"moved:  {finding.quarantined} rows to quarantine"] if finding.quarantined else []
         if not finding.met:
             rule = finding.rule
-            told = (f"seen:   {finding.seen}", f"breaks: {' '.join(rule.breaks.split())}", f"owner:  {rule.owner}")
-            lines += [line for text in told for line in textwrap.wrap(text, _WIDTH, **_INDENT)]
+            told += [f"seen:   {finding.seen}", f"breaks: {' '.join(rule.breaks.split())}", f"owner:  {rule.owner}"]
+        lines += [line for text in told for line in textwrap.wrap(text, _WIDTH, **_INDENT)]
     return "\n".join(lines)
 
 
@@ -50,6 +47,11 @@ def as_json(suite: Suite, start: date, end: date, findings: Sequence[Finding]) -
                 "severity": finding.rule.severity,
                 "owner": finding.rule.owner,
                 "met": finding.met,
+                "outcome": finding.outcome,
+                "rows": finding.rows,
+                "unexpected": finding.unexpected,
+                "observed": finding.observed,
+                "quarantined": finding.quarantined,
                 "seen": finding.seen,
             }
             for finding in findings

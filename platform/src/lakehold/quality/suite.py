@@ -1,12 +1,13 @@
 """Reads an expectation suite (``quality/<name>.yml``) and refuses what it does not understand, naming the path.
 
-A suite says, for each table, which rows of an interval it is about and which rules they must meet. Each rule says how
-severe a failure is, who owns it, and what breaks for whom.
+A suite says, for each table, which rows it is about and which rules they must meet. Each rule says how severe a failure
+is, who owns it, and what breaks for whom.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,10 +17,23 @@ from typing import Any, Literal
 import yaml
 
 from lakehold.errors import ConfigError
+from lakehold.quality.names import redirect
 
 Severity = Literal["block", "warn"]
+Scope = Literal["table", "changed"]
 QUERY = "no_rows_from"
 """Our name for a rule given as a query for the rows that break it."""
+CONDITION = "no_rows_where"
+"""Our name for a rule given as the SQL condition of the rows that break it."""
+AT_MOST = 0.01
+"""Share of the rows that a rule moves to quarantine before it blocks: a file of rubbish is no matter of rows."""
+
+_ROW_LEVEL = re.compile(
+    rf"{CONDITION}|expect_column_values_to_(?!be_unique|be_increasing|be_decreasing|not_be_outliers)\w+"
+    r"|expect_column_value_lengths_to_\w+|expect_column_pair_values_\w+|expect_multicolumn_(sum|values_to_be_equal)\w*"
+    r"|expect_select_column_values_to_be_unique_within_record"
+)
+"""Rules that each row meets or breaks by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,21 +46,32 @@ class Rule:
     breaks: str
     owner: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    quarantine: float | None = None
+    """Most rows, as a share, that are moved to the quarantine table; None when a broken rule moves none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableRules:
-    """The rules of one table; ``rows`` is the SQL condition that selects an interval's rows, all rows when empty."""
+    """The rules of one table; ``rows`` is the SQL condition that selects its rows, all rows when empty."""
 
     schema: str
     table: str
     rows: str
     rules: tuple[Rule, ...]
+    scope: Scope = "table"
+    """``changed``: only rows of data files that the run added."""
+    reads: str = ""
+    """The schema the rows are read from: a shadow of ``schema``, or ``schema`` itself."""
 
     @property
     def name(self) -> str:
-        """``schema.table``."""
+        """``schema.table``, as readers know it."""
         return f"{self.schema}.{self.table}"
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether readers do not see these rows yet."""
+        return self.reads != self.schema
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +83,19 @@ class Suite:
     tables: tuple[TableRules, ...]
 
 
-def load(folder: Path, name: str, start: date, end: date) -> Suite:
-    """Read ``<folder>/<name>.yml`` for the interval [start, end): ``{from}`` and ``{to}`` in it become its days."""
+def load(folder: Path, name: str, start: date, end: date, shadows: Mapping[str, str] | None = None) -> Suite:
+    """Read ``<folder>/<name>.yml`` for the interval [start, end): ``{from}`` and ``{to}`` in it become its days.
+
+    ``shadows`` maps a schema to the one its tables are read from instead, in every query and condition as well.
+    """
     path = folder / f"{name}.yml"
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in folder.glob("*.yml"))) or "none"
         raise ConfigError(f"There is no suite {path}.", why=f"the suites there are: {known}", remedy=f"write {path}")
-    return parse(path.read_text(encoding="utf-8"), name, start, end)
+    return parse(path.read_text(encoding="utf-8"), name, start, end, shadows)
 
 
-def parse(text: str, name: str, start: date, end: date) -> Suite:
+def parse(text: str, name: str, start: date, end: date, shadows: Mapping[str, str] | None = None) -> Suite:
     """Read a suite's text; see :func:`load`."""
     filled = text.replace("{from}", start.isoformat()).replace("{to}", end.isoformat())
     try:
@@ -76,7 +104,7 @@ def parse(text: str, name: str, start: date, end: date) -> Suite:
         raise ConfigError(f"quality/{name}.yml is not YAML.", why=str(error), remedy="correct the file") from error
     top = _section(raw, name, required=("summary", "owner", "tables"))
     tables = [
-        _table(table, f"{name}.tables[{number}]", top["owner"])
+        _table(table, f"{name}.tables[{number}]", top["owner"], shadows or {})
         for number, table in enumerate(_list(top, "tables", name))
     ]
     ids = [rule.id for table in tables for rule in table.rules]
@@ -85,32 +113,73 @@ def parse(text: str, name: str, start: date, end: date) -> Suite:
     return Suite(name=name, summary=top["summary"], tables=tuple(tables))
 
 
-def _table(raw: object, path: str, owner: str) -> TableRules:
-    section = _section(raw, path, required=("table", "rules"), optional=("rows",))
+def _table(raw: object, path: str, owner: str, shadows: Mapping[str, str]) -> TableRules:
+    section = _section(raw, path, required=("table", "rules"), optional=("rows", "scope"))
     schema, dot, table = str(section["table"]).partition(".")
     if not dot:
         raise _wrong(f"{path}.table", "expected schema.table")
-    rules = [_rule(rule, f"{path}.rules[{n}]", owner) for n, rule in enumerate(_list(section, "rules", path))]
-    return TableRules(schema=schema, table=table, rows=str(section.get("rows", "")), rules=tuple(rules))
+    scope = section.get("scope", "table")
+    if scope not in ("table", "changed"):
+        raise _wrong(f"{path}.scope", f"{scope!r} is neither table nor changed")
+    rules = [_rule(rule, f"{path}.rules[{n}]", owner, shadows) for n, rule in enumerate(_list(section, "rules", path))]
+    return TableRules(
+        schema=schema,
+        table=table,
+        rows=redirect(str(section.get("rows", "")), shadows),
+        rules=tuple(rules),
+        scope=scope,
+        reads=shadows.get(schema, schema),
+    )
 
 
-def _rule(raw: object, path: str, owner: str) -> Rule:
-    section = _section(raw, path, required=("id", "expect", "severity", "breaks"), optional=("with", "owner"))
+def _rule(raw: object, path: str, owner: str, shadows: Mapping[str, str]) -> Rule:
+    optional = ("with", "owner", "on_failure", "at_most")
+    section = _section(raw, path, required=("id", "expect", "severity", "breaks"), optional=optional)
     if section["severity"] not in ("block", "warn"):
         raise _wrong(f"{path}.severity", f"{section['severity']!r} is neither block nor warn")
-    arguments = section.get("with", {})
+    expect, arguments = str(section["expect"]), section.get("with", {})
     if not isinstance(arguments, dict):
         raise _wrong(f"{path}.with", "expected a mapping of arguments")
-    if section["expect"] == QUERY and "{batch}" not in str(arguments.get("query", "")):
-        raise _wrong(f"{path}.with.query", "the query must read {batch}, the rows of the interval")
     return Rule(
         id=str(section["id"]),
-        expect=str(section["expect"]),
+        expect=expect,
         severity=section["severity"],
         breaks=str(section["breaks"]),
         owner=str(section.get("owner", owner)),
-        arguments=arguments,
+        arguments=_ours(expect, arguments, f"{path}.with", shadows),
+        quarantine=_quarantine(section, path),
     )
+
+
+def _ours(expect: str, arguments: dict[str, Any], path: str, shadows: Mapping[str, str]) -> dict[str, Any]:
+    """Check the arguments of the two rules that are SQL, and read them in the shadows."""
+    key = {QUERY: "query", CONDITION: "condition"}.get(expect)
+    if key is None:
+        return arguments
+    given = _section(arguments, path, required=(key,))
+    text = str(given[key])
+    if expect == QUERY and "{batch}" not in text:
+        raise _wrong(f"{path}.query", "the query must read {batch}, the rows of the interval")
+    return {key: redirect(text, shadows)}
+
+
+def _quarantine(section: Mapping[str, Any], path: str) -> float | None:
+    if "on_failure" not in section:
+        if "at_most" in section:
+            raise _wrong(f"{path}.at_most", "only a rule with on_failure: quarantine has it")
+        return None
+    if section["on_failure"] != "quarantine":
+        raise _wrong(f"{path}.on_failure", f"{section['on_failure']!r} is not quarantine")
+    if not _ROW_LEVEL.fullmatch(str(section["expect"])):
+        raise _wrong(
+            f"{path}.on_failure", f"{section['expect']} does not say which rows break it, so none can be moved"
+        )
+    if section["severity"] != "block":
+        raise _wrong(f"{path}.severity", "a rule with on_failure: quarantine blocks when it cannot move the rows")
+    share = section.get("at_most", AT_MOST)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise _wrong(f"{path}.at_most", f"{share!r} is not a share between 0 and 1")
+    return float(share)
 
 
 def _section(raw: object, path: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
