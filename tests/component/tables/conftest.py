@@ -44,11 +44,12 @@ class Lakehouse:
             "LAKEHOLD_PLATFORM": str(self._described),
         }
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a Python program of the engine environment."""
+    def start(self, *arguments: str, stderr: Any = subprocess.PIPE, **variables: str) -> subprocess.Popen[str]:
+        """Start a Python program of the engine environment, with more ``variables`` in its environment."""
         command = [str(self.site.pythons["engine"]), *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.PIPE}
-        return subprocess.Popen(command, env=self.environment(), text=True, **{**pipes, **options})
+        environment = {**self.environment(), **variables}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment, text=True, stdin=pipe, stdout=pipe, stderr=stderr)
 
     def verb(self, *arguments: str, code: int = 0) -> str:
         """Run a verb of ``lakehold.tables.run``; what it printed, its error when another exit ``code`` is due."""

@@ -226,8 +226,8 @@ def _settle(platform: Platform, shadow: Shadow, entry: Entry, attempt: Callable[
     try:
         return attempt()
     except psycopg.OperationalError as error:
-        if _committed(platform, shadow, entry):
-            return entry
+        if committed := _committed(platform, shadow, entry):
+            return committed
         raise NotRunningError(
             "the catalog's database did not finish the transaction; nothing was published.",
             why=str(error).strip(),
@@ -235,7 +235,7 @@ def _settle(platform: Platform, shadow: Shadow, entry: Entry, attempt: Callable[
         ) from error
 
 
-def _committed(platform: Platform, shadow: Shadow, entry: Entry) -> bool:
+def _committed(platform: Platform, shadow: Shadow, entry: Entry) -> Entry | None:
     """Look into the ledger as soon as PostgreSQL answers and the lost transaction is over, whichever way."""
     deadline = time.monotonic() + _PATIENCE
     while True:
@@ -243,7 +243,8 @@ def _committed(platform: Platform, shadow: Shadow, entry: Entry) -> bool:
             with ledger.connect(platform) as connection, connection.transaction():
                 # The lost transaction has these until its end.
                 if guard.claim(connection, shadow.schemas, wait=_PATIENCE):
-                    return ledger.exists(connection, entry.id)
+                    changes = ledger.changes(connection, entry)
+                    return replace(entry, changes=changes) if ledger.exists(connection, entry.id) else None
         except (NotRunningError, psycopg.OperationalError):
             time.sleep(0.5)
         if time.monotonic() > deadline:
