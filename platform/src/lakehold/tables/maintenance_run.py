@@ -47,10 +47,11 @@ class Run:
         known = [name for name in self._names() if shadow.target_of(name[0]) == name[0]]
         if not wanted:
             return known
+        schemas = {".".join(namespace) for namespace in self.catalog.list_namespaces()}
         found: list[tuple[str, str]] = []
         for each in wanted:
             matching = [name for name in known if each in (name[0], ".".join(name))]
-            if not matching:
+            if not matching and each not in schemas:
                 raise DataError(
                     f"there is no table or schema {each}.",
                     why="a table is named schema.table; shadows of runs are left alone",

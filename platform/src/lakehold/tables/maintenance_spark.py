@@ -47,7 +47,7 @@ def rewrite(platform: Platform, kind: str, state: TableState, policy: Policy, se
             "JAVA_HOME": platform.spark_java_home,
             "PYSPARK_PYTHON": platform.pythons["engine"],
             "PYSPARK_DRIVER_PYTHON": platform.pythons["engine"],
-            "PYTHONPATH": str(Path(platform.checkout) / "platform" / "src"),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
             "SPARK_LOCAL_IP": "127.0.0.1",
             "HOME": platform.work,
             "PATH": f"{submit.parent}:/usr/local/bin:/usr/bin:/bin",
