@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -44,6 +45,12 @@ class FakeGateway:
         """The bodies of commits of several tables."""
         self.tear = False
         """Let only the first table of the next transaction through, and say that all is well."""
+        self.lose = False
+        """Let the next transaction through, and say that the server is gone."""
+        self.before: Callable[[], None] | None = None
+        """Done before the next transaction is let through."""
+        self.after: Callable[[], None] | None = None
+        """Done when the next transaction has been let through, before it is answered."""
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -81,8 +88,10 @@ class FakeGateway:
             error = {"message": "no valid token", "type": "NotAuthorizedException", "code": 401}
             content = json.dumps({"error": error}).encode()
             self._answer(request, 401, {"Content-Type": "application/json"}, content)
+        elif request.path.endswith(TRANSACTION):
+            self._transaction(request, body)
         else:
-            self._pass_on(request, self._changed(request.path, body))
+            self._pass_on(request, body)
 
     def _token(self, body: bytes) -> tuple[int, dict[str, Any]]:
         form = {key: values[0] for key, values in parse_qs(body.decode()).items()}
@@ -97,21 +106,31 @@ class FakeGateway:
         self._tokens.add(token)
         return 200, {"access_token": token, "token_type": "bearer", "expires_in": 3600}
 
-    def _changed(self, path: str, body: bytes) -> bytes:
-        if not path.endswith(TRANSACTION):
-            return body
+    def _transaction(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
         transaction = json.loads(body)
         self.transactions.append(transaction)
-        if self.tear:
-            self.tear = False
-            return json.dumps({"table-changes": transaction["table-changes"][:1]}).encode()
-        return body
+        tear, lose, before, after = self.tear, self.lose, self.before, self.after
+        self.tear, self.lose, self.before, self.after = False, False, None, None
+        if before is not None:
+            before()
+        if tear:
+            body = json.dumps({"table-changes": transaction["table-changes"][:1]}).encode()
+        self._pass_on(request, body, after=after, status=502 if lose else None)
 
-    def _pass_on(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+    def _pass_on(
+        self,
+        request: BaseHTTPRequestHandler,
+        body: bytes,
+        *,
+        after: Callable[[], None] | None = None,
+        status: int | None = None,
+    ) -> None:
         kept = {key: value for key, value in request.headers.items() if key.lower() not in (*_HOP_BY_HOP, "host")}
         answer = self._http.request(request.command, self._backend + request.path, headers=kept, content=body)
         headers = {key: value for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP}
-        self._answer(request, answer.status_code, headers, answer.content)
+        if after is not None:
+            after()
+        self._answer(request, status or answer.status_code, headers, answer.content)
 
     def _answer(self, request: BaseHTTPRequestHandler, status: int, headers: dict[str, str], content: bytes) -> None:
         self.requests.append(f"{request.command} {request.path.partition('?')[0]} {status}")

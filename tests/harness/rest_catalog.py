@@ -13,6 +13,8 @@ from lakehold.release.store import Store
 from lakehold.tables.catalog import REGION, s3_endpoint
 
 PIN = "iceberg-rest"
+BACKEND = "rest_backend"
+"""The name of the server's own catalog, in the rows of PostgreSQL."""
 WAREHOUSE = "s3://lakehouse/rest/"
 _START_SECONDS = 60
 

@@ -18,7 +18,7 @@ from lakehold.components.airflow_tasks import platform_of
 from lakehold.components.model import Site
 from lakehold.tables import bootstrap
 from lakehold.tables.catalog import publisher_connection
-from rest_catalog import rest_catalog
+from rest_catalog import BACKEND, rest_catalog
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
@@ -27,8 +27,10 @@ REPOSITORY = HERE.parents[2]
 class Lakehouse:
     """A lab whose tables are written by programs of the engine environment."""
 
-    def __init__(self, lab: Any) -> None:
+    def __init__(self, lab: Any, rows_of: str = "") -> None:
         self.lab = lab
+        self.rows_of = rows_of
+        """The catalog's name in its database, where that is not the one engines use."""
         self.site: Site = lab.site
         self._described = self.site.state / "work" / "platform.json"
         self._described.write_text(platform_of(self.site).dumps())
@@ -70,6 +72,12 @@ class Lakehouse:
         assert line, (self.site.state / "logs" / "parts.log").read_text()[-4000:]
         return json.loads(line)
 
+    def elsewhere(self, name: str, wanted: Any) -> None:
+        """The same in a process of its own, while the other is at work."""
+        process = self.start(str(HERE / "parts.py"))
+        out, err = process.communicate(json.dumps([name, wanted]) + "\n", timeout=120)
+        assert process.returncode == 0, out + err
+
     def close(self) -> None:
         """End the engine's process."""
         if self._server is not None:
@@ -88,7 +96,7 @@ class Lakehouse:
         warehouse = self.site.settings.catalog.warehouse.rstrip("/")
         for schema in ("silver", "gold"):
             for key, value in (("exists", "true"), ("location", f"{warehouse}/{schema}")):
-                row = (self.site.settings.catalog.name, schema, key, value)
+                row = (self.rows_of or self.site.settings.catalog.name, schema, key, value)
                 self.query("INSERT INTO iceberg_namespace_properties VALUES (%s, %s, %s, %s)", row)
 
 
@@ -118,7 +126,6 @@ def outside(lab: Any) -> Iterator[Lakehouse]:
     with rest_catalog(lab.site, *free_ports(1)) as address, FakeGateway(address) as gateway:
         catalog = lab.site.settings.catalog.model_copy(update={"type": "rest", "uri": gateway.address})
         site = dataclasses.replace(lab.site, settings=lab.site.settings.model_copy(update={"catalog": catalog}))
-        made = Lakehouse(SimpleNamespace(site=site))
-        made.lab.gateway = gateway
+        made = Lakehouse(SimpleNamespace(site=site, gateway=gateway), BACKEND)
         yield made
         made.close()

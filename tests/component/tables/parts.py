@@ -67,6 +67,36 @@ def schemas(beginning: str) -> list[str]:
     return sorted(name for (name,) in catalog().list_namespaces() if name.startswith(beginning))
 
 
+def make_view(wanted: dict[str, str]) -> None:
+    """Make a view, or change its statement; it has one column ``n``."""
+    from lakehold.tables.rest_client import RestClient
+
+    schema, name = wanted["view"].split(".")
+    said = {"type": "sql", "dialect": "trino", "sql": wanted["sql"]}
+    column = {"id": 1, "name": "n", "type": "long", "required": False}
+    version = {"version-id": 1, "schema-id": 0, "timestamp-ms": 1, "summary": {}, "representations": [said]}
+    metadata = {
+        "current-version-id": 1,
+        "versions": [{**version, "default-namespace": [schema]}],
+        "schemas": [{"type": "struct", "schema-id": 0, "fields": [column]}],
+        "properties": {},
+    }
+    RestClient(platform.load().catalog).put_view(schema, name, metadata)
+
+
+def views(schema: str) -> dict[str, str]:
+    """What the views of a schema say."""
+    from lakehold.tables.rest_client import RestClient
+
+    client, said = RestClient(platform.load().catalog), {}
+    for name in client.views(schema):
+        found = client.load_view(schema, name)
+        assert found
+        (version,) = [v for v in found.metadata["versions"] if v["version-id"] == found.metadata["current-version-id"]]
+        said[name] = version["representations"][0]["sql"]
+    return said
+
+
 def answers(names: list[str]) -> dict[str, Any]:
     """All a reader can ask of tables: columns, rows in order of their values, partitioning."""
     lake, found = catalog(), {}

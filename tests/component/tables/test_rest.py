@@ -1,45 +1,171 @@
-"""Clone, write, publish and take back on Iceberg's REST server, with pyiceberg as the engine."""
+"""The promises of publications on Iceberg's REST server: those of the JDBC catalog, and those of one commit for all.
+
+The server is the catalog's own, from its tests. It checks the requirements of all tables of a transaction, then commits
+one table after the other: where that matters, the requests we sent are looked at instead.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import pytest
-from lakehold.tables.shadow import Audit, tag_of
 
 pytestmark = pytest.mark.component
 
+_PATH = Path(__file__).with_name("test_publish.py")
+_SPEC = importlib.util.spec_from_file_location("publications", _PATH)
+assert _SPEC
+assert _SPEC.loader
+same = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(same)
 
-def of(audit: Audit) -> list[str]:
-    return ["--run", audit.run, "--group", audit.group]
+ONE, TWO = same.ONE, same.TWO
+of, clone, write, read, in_shadow = same.of, same.clone, same.write, same.read, same.in_shadow
+
+test_rollback = same.test_a_rollback_brings_every_table_back_to_the_same_answers
+test_whoever_commits_first = same.test_whoever_commits_first_wins_and_the_other_moves_nothing
+test_faster_engine = same.test_an_engine_that_was_faster_is_named_and_one_that_wrote_elsewhere_does_not_matter
+test_two_runs = same.test_two_runs_beside_each_other_on_different_tables_both_publish
+test_clone_again = same.test_a_run_that_clones_again_begins_afresh
+test_new_table = same.test_a_table_made_meanwhile_under_the_name_of_a_new_one_is_not_replaced
 
 
 @pytest.fixture
-def lake(outside: Any, request: pytest.FixtureRequest) -> Any:
-    """The outside catalog, with a schema of the test's own: ``lake.schema``."""
-    outside.schema = request.node.name.removeprefix("test_")[:40]
-    outside.part("make_schema", outside.schema)
+def fresh(outside: Any) -> Any:
+    """The outside catalog, with the schemas silver and gold and nothing in them."""
+    outside.clear()
     outside.lab.gateway.transactions.clear()
     return outside
 
 
-def test_a_run_is_seen_whole_or_not_at_all(lake: Any) -> None:
-    audit, schema = Audit("daily/one", "gold"), lake.schema
-    a, b, c, new = (f"{schema}.{name}" for name in ("a", "b", "c", "new"))
-    lake.part("write", {"run": "zero", "tables": [a, b, c], "numbers": [1]})
-    lake.verb("clone", *of(audit), "--schema", schema)
-    shadow = audit.schema(schema)
-    lake.part("write", {"run": "one", "tables": [f"{shadow}.{t}" for t in ("a", "b", "new")], "numbers": [2, 3]})
-    before = lake.part("read", {"tables": [a, b, c, new]})
-    assert before == {name: [["zero", 1]] for name in (a, b, c)} | {new: "NoSuchTableError"}
-    assert f"published {new}" in lake.verb("publish", *of(audit))
+def two_tables_in_a_shadow(lake: Any) -> None:
+    write(lake, "zero", "gold.a", "gold.b")
+    clone(lake, ONE)
+    write(lake, "one", *in_shadow(ONE, "a", "b"))
+
+
+BEFORE = {"gold.a": [["zero", 1]], "gold.b": [["zero", 1]]}
+AFTER = {"gold.a": [["one", 1], ["zero", 1]], "gold.b": [["one", 1], ["zero", 1]]}
+
+
+def test_all_tables_of_a_run_move_by_one_guarded_request(fresh: Any) -> None:
+    tables = ["gold.a", "gold.b", "gold.c"]
+    write(fresh, "zero", *tables)
+    clone(fresh, ONE)
+    write(fresh, "one", *in_shadow(ONE, "a", "b", "new"), numbers=(2, 3))
+    before = read(fresh, *tables, "gold.new")
+    assert before == {name: [["zero", 1]] for name in tables} | {"gold.new": "NoSuchTableError"}
+    assert "published gold.new" in fresh.verb("publish", *of(ONE))
     after = [["one", 2], ["one", 3], ["zero", 1]]
-    expected = {a: after, b: after, c: [["zero", 1]], new: after[:2]}
-    assert lake.part("read", {"tables": list(expected)}) == expected
-    assert lake.part("read", {"tables": list(expected), "tag": tag_of(audit.run)}) == expected
-    assert "published already" in lake.verb("publish", *of(audit))
-    assert lake.part("schemas", schema) == [schema]
-    (sent,) = lake.lab.gateway.transactions
-    assert [change["identifier"]["name"] for change in sent["table-changes"]] == ["a", "b", "c", "new"]
-    back = lake.verb("rollback", audit.run)
-    assert lake.part("read", {"tables": list(before)}) == before, back
+    expected = {"gold.a": after, "gold.b": after, "gold.c": [["zero", 1]], "gold.new": after[:2]}
+    assert read(fresh, *expected) == expected
+    assert read(fresh, *expected, tag=ONE.tag) == expected
+    (sent,) = fresh.lab.gateway.transactions
+    changes = {change["identifier"]["name"]: change for change in sent["table-changes"]}
+    assert list(changes) == ["a", "b", "c", "new"]
+    for change in changes.values():
+        kinds = [required["type"] for required in change["requirements"]]
+        assert kinds.count("assert-table-uuid") == 1
+        guarded = {required["ref"] for required in change["requirements"] if "ref" in required}
+        assert guarded == {"main", ONE.tag}
+    assert fresh.part("schemas", "gold") == ["gold"]
+    assert "published already" in fresh.verb("publish", *of(ONE))
+
+
+def test_a_requirement_that_no_longer_holds_is_refused_by_the_catalog_for_all_tables(fresh: Any) -> None:
+    two_tables_in_a_shadow(fresh)
+    fresh.lab.gateway.before = lambda: fresh.elsewhere("write", {"run": "x", "tables": ["gold.b"], "numbers": [9]})
+    refused = fresh.verb("publish", *of(ONE), code=same.CONFLICT)
+    assert "gold.b is not what it was when it was cloned" in refused
+    assert read(fresh, *BEFORE) == {**BEFORE, "gold.b": [["x", 9], ["zero", 1]]}
+
+
+def test_a_commit_whose_answer_is_lost_is_looked_up(fresh: Any) -> None:
+    two_tables_in_a_shadow(fresh)
+    fresh.lab.gateway.lose = True
+    fresh.verb("publish", *of(ONE))
+    assert read(fresh, *AFTER) == AFTER
+    assert len(fresh.lab.gateway.transactions) == 1
+
+
+def test_what_a_catalog_left_out_of_a_commit_follows(fresh: Any) -> None:
+    two_tables_in_a_shadow(fresh)
+    fresh.lab.gateway.tear = True
+    fresh.verb("publish", *of(ONE))
+    assert read(fresh, *AFTER) == AFTER
+    sent = [
+        [change["identifier"]["name"] for change in each["table-changes"]] for each in fresh.lab.gateway.transactions
+    ]
+    assert sent == [["a", "b"], ["b"]]
+
+
+def test_a_torn_commit_is_taken_back_when_somebody_else_was_faster(fresh: Any) -> None:
+    two_tables_in_a_shadow(fresh)
+    fresh.lab.gateway.tear = True
+    fresh.lab.gateway.after = lambda: fresh.elsewhere("write", {"run": "x", "tables": ["gold.b"], "numbers": [9]})
+    refused = fresh.verb("publish", *of(ONE), code=same.CONFLICT)
+    assert "gold.b is not what it was when it was cloned" in refused
+    assert read(fresh, *BEFORE) == {**BEFORE, "gold.b": [["x", 9], ["zero", 1]]}
+    left = fresh.part("refs", "gold.a")
+    assert ONE.tag not in left["refs"]
+    assert left["properties"]["lakehold.taken-back"] == ONE.tag
+
+
+def test_a_publisher_killed_after_its_commit_has_published(fresh: Any) -> None:
+    two_tables_in_a_shadow(fresh)
+    write(fresh, "one", *in_shadow(ONE, "new"))
+    publisher = fresh.start("-m", "lakehold.tables.run", "publish", *of(ONE))
+    fresh.lab.gateway.after = publisher.kill
+    assert publisher.wait(60) == -9
+    publisher.communicate()
+    assert read(fresh, *AFTER) == AFTER
+    fresh.verb("publish", *of(ONE))
+    assert read(fresh, *AFTER, "gold.new") == {**AFTER, "gold.new": [["one", 1]]}
+    assert fresh.part("schemas", "gold") == ["gold"]
+    fresh.verb("rollback", ONE.run)
+    assert read(fresh, *BEFORE, "gold.new") == {**BEFORE, "gold.new": "NoSuchTableError"}
+
+
+def test_a_publisher_killed_before_its_commit_has_published_nothing(fresh: Any) -> None:
+    two_tables_in_a_shadow(fresh)
+    write(fresh, "one", *in_shadow(ONE, "new"))
+    publisher = fresh.start("-m", "lakehold.tables.run", "publish", *of(ONE))
+    fresh.lab.gateway.before = publisher.kill
+    fresh.lab.gateway.tear = True
+    assert publisher.wait(60) == -9
+    publisher.communicate()
+    assert read(fresh, "gold.new") == {"gold.new": []}
+    fresh.verb("discard", "--run", ONE.run)
+    assert read(fresh, "gold.new") == {"gold.new": "NoSuchTableError"}
+    assert fresh.part("schemas", "gold") == ["gold"]
+
+
+def test_views_follow_the_tables(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a")
+    for name in ("kept", "changed"):
+        fresh.part("make_view", {"view": f"gold.{name}", "sql": "SELECT n FROM gold.a"})
+    clone(fresh, ONE)
+    shadow = ONE.schema("gold")
+    assert fresh.part("views", shadow) == dict.fromkeys(("changed", "kept"), f"SELECT n FROM {shadow}.a")
+    for name in ("changed", "new"):
+        fresh.part("make_view", {"view": f"{shadow}.{name}", "sql": f"SELECT max(n) n FROM {shadow}.a"})
+    fresh.verb("publish", *of(ONE))
+    made = "SELECT max(n) n FROM gold.a"
+    assert fresh.part("views", "gold") == {"changed": made, "kept": "SELECT n FROM gold.a", "new": made}
+    assert fresh.part("schemas", "gold") == ["gold"]
+    fresh.verb("rollback", ONE.run)
+    assert fresh.part("views", "gold") == dict.fromkeys(("changed", "kept"), "SELECT n FROM gold.a")
+
+
+def test_no_engine_deletes_files_through_a_clone_by_maintenance(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a")
+    write(fresh, "zero", "gold.a", numbers=(2,))
+    clone(fresh, ONE)
+    guards = fresh.part("refs", in_shadow(ONE, "a")[0])["properties"]
+    assert guards["gc.enabled"] == guards["write.metadata.delete-after-commit.enabled"] == "false"
+    files = fresh.part("files")
+    fresh.part("attempt", {"table": in_shadow(ONE, "a")[0], "deed": "drop"})
+    assert fresh.part("files") == files
+    assert read(fresh, "gold.a") == {"gold.a": [["zero", 1], ["zero", 2]]}

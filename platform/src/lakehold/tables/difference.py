@@ -17,6 +17,9 @@ from lakehold.tables.metadata import GUARDS, MAIN, State, current_snapshot, tagg
 Json = dict[str, Any]
 Update = dict[str, Any]
 
+_MEANING = ("representations", "default-namespace", "default-catalog")
+"""What of a view's version says what the view means."""
+
 
 def requirements(base: Json, touched: Iterable[str] = ()) -> list[Update]:
     """What must still hold of the published table when it moves: nothing that ``base`` says has changed.
@@ -60,6 +63,20 @@ def updates(base: Json, shadow: Json, refs: Literal["new", "all"] = "new") -> li
         *_snapshots(base, shadow),
         *_moved_refs(base, shadow, refs),
         *_statistics(base, shadow),
+    ]
+
+
+def view_updates(view: Json, version: Json, columns: Json) -> list[Update]:
+    """Make a view say what ``version`` says, with these columns; it may have said so before."""
+    for known in view["versions"]:
+        if all(known.get(key) == version.get(key) for key in _MEANING):
+            return [{"action": "set-current-view-version", "view-version-id": known["version-id"]}]
+    schema = next((one["schema-id"] for one in view["schemas"] if one["fields"] == columns["fields"]), None)
+    # -1: whatever number the catalog gives what was added last; nothing is, where it has the like of it.
+    return [
+        *([{"action": "add-schema", "schema": columns}] if schema is None else []),
+        {"action": "add-view-version", "view-version": {**version, "schema-id": -1 if schema is None else schema}},
+        {"action": "set-current-view-version", "view-version-id": -1},
     ]
 
 

@@ -17,7 +17,7 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchNamespaceError, NoSuchTableError, NoSuchViewError
 
 from lakehold.errors import ConfigError, LakeholdError
-from lakehold.tables.difference import Json, Update
+from lakehold.tables.difference import Json, Update, view_updates
 
 _TIMEOUT_SECONDS = 60
 _UNAUTHORIZED = (401, 419)
@@ -102,17 +102,12 @@ class RestClient:
         (columns,) = (one for one in metadata["schemas"] if one["schema-id"] == version["schema-id"])
         existing = self.load_view(schema, view)
         if existing is None:
-            body = {"name": view, "schema": columns, "view-version": version, "properties": metadata["properties"]}
+            properties = metadata.get("properties", {})
+            body = {"name": view, "schema": columns, "view-version": version, "properties": properties}
             made = self._found("POST", self._url("views", schema), body)
         else:
-            # -1: whatever number the catalog gives what was added last.
-            updates: list[Update] = [
-                {"action": "add-schema", "schema": columns},
-                {"action": "add-view-version", "view-version": {**version, "schema-id": -1}},
-                {"action": "set-current-view-version", "view-version-id": -1},
-            ]
             required = [{"type": "assert-view-uuid", "uuid": existing.metadata["view-uuid"]}]
-            body = {"requirements": required, "updates": updates}
+            body = {"requirements": required, "updates": view_updates(existing.metadata, version, columns)}
             made = self._found("POST", self._url("views", schema, view), body)
         if made is None:
             raise LakeholdError(f"The view {schema}.{view} could not be made: somebody else is changing it.")
