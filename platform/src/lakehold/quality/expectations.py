@@ -53,13 +53,13 @@ def _import_when_used(name: str) -> None:
     setattr(sys.modules[parent], child, module)
 
 
-def expectation(gx: Any, rule: Rule, path: str = "") -> Any:
+def expectation(gx: Any, rule: Rule, path: str = "", *, spark: bool = False) -> Any:
     """Build the expectation of ``rule``; :class:`ConfigError` naming ``path`` when Great Expectations refuses it."""
     where = path or f"the rule {rule.id}"
     if rule.expect in (QUERY, CONDITION):
         # It prints a warning about a query it thinks has no {batch}; suites are checked for that when they are read.
         with contextlib.redirect_stdout(io.StringIO()):
-            return gx.expectations.UnexpectedRowsExpectation(unexpected_rows_query=query(rule))
+            return gx.expectations.UnexpectedRowsExpectation(unexpected_rows_query=query(rule, spark=spark))
     kind = _kind(gx, rule.expect)
     if kind is None:
         raise ConfigError(
@@ -80,12 +80,15 @@ def expectation(gx: Any, rule: Rule, path: str = "") -> Any:
         raise ConfigError(f"{where}: the arguments of {rule.expect} are wrong.", why=str(error)) from error
 
 
-def query(rule: Rule) -> str:
+def query(rule: Rule, *, spark: bool = False) -> str:
     """Return the query for the rows that break a rule given as SQL, as Great Expectations reads it."""
     if rule.expect == QUERY:
-        return str(rule.arguments["query"])
-    condition = str(rule.arguments["condition"]).replace("{", "{{").replace("}", "}}")
-    return f"SELECT * FROM {{batch}} WHERE ({condition})"  # noqa: S608 - a suite is code: reviewed, and run read-only
+        text = str(rule.arguments["query"])
+    else:
+        condition = str(rule.arguments["condition"]).replace("{", "{{").replace("}", "}}")
+        text = f"SELECT * FROM {{batch}} WHERE ({condition})"  # noqa: S608 - a suite is code: reviewed
+    # On SQL it takes ':name' for a parameter, even within a text.
+    return text if spark else text.replace(":", "\\:")
 
 
 def problems(gx: Any, suite: Suite) -> Iterator[str]:

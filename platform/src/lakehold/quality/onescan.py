@@ -9,7 +9,7 @@ never different.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,8 @@ from great_expectations.validator.metric_configuration import MetricConfiguratio
 from great_expectations.validator.validation_graph import ValidationGraph
 from sqlalchemy.exc import DBAPIError
 
-_PARTIAL = ("condition", "aggregate_fn", "map")
-"""Last parts of names of metrics that are expressions, computed without a query."""
+from lakehold.quality.graph import PARTIAL, ordered
+
 _UNIQUE = {"column_values.unique.unexpected_count", "compound_columns.unique.unexpected_count"}
 _QUERY_COUNT = "unexpected_rows_query.row_count"
 _QUERY_ROWS = "unexpected_rows_query.table"
@@ -73,7 +73,7 @@ class _Part:
 def prefetch(engine: OneScanEngine, graph: ValidationGraph) -> None:
     """Learn every number of ``graph`` that can be asked at once."""
     plan = _Plan(engine)
-    for metric in _ordered(graph):
+    for metric in ordered(graph):
         plan.consider(metric)
     parts = plan.parts
     selects = [part.select(f"p{number}").subquery(f"p{number}") for number, part in enumerate(parts)]
@@ -105,22 +105,6 @@ def breaking(engine: OneScanEngine, expectation: Any) -> str:
     filters = _conditions(engine.get_domain_records({**domain, **accessor})) or []
     compiled = sa.and_(broken, *filters).compile(dialect=engine.engine.dialect, compile_kwargs={"literal_binds": True})
     return str(compiled)
-
-
-def _ordered(graph: ValidationGraph) -> Iterator[Any]:
-    """Yield every metric once, after the metrics it depends on."""
-    seen: set[Any] = set()
-
-    def visit(metric: Any) -> Iterator[Any]:
-        if metric.id in seen:
-            return
-        seen.add(metric.id)
-        for dependency in metric.metric_dependencies.values():
-            yield from visit(dependency)
-        yield metric
-
-    for edge in graph.edges:
-        yield from visit(edge.left)
 
 
 class _Plan:
@@ -162,7 +146,7 @@ class _Plan:
             if "metric_partial_fn" in known:
                 expression, domain, _ = known["metric_partial_fn"]
                 self._add(metric, expression, domain, _same)
-        elif last in _PARTIAL:
+        elif last in PARTIAL:
             try:
                 self._values[metric.id] = function(
                     cls=provider,
@@ -199,7 +183,7 @@ class _Plan:
             batch_selectable=self._engine.get_domain_records(metric.metric_domain_kwargs),
             execution_engine=self._engine,
         )
-        source = sa.text(_literal(filled)).columns().subquery(f"q{len(self.parts)}")
+        source = sa.text(filled).columns().subquery(f"q{len(self.parts)}")
         self.parts.append(_Part(source, [(metric.id, sa.func.count(), _zero)]))
 
     def _duplicates(self, metric: Any) -> None:

@@ -36,7 +36,7 @@ def run(name: str, start: date, end: date, folder: Path) -> None:
         opened = aside.submit(results.catalog, known.catalog)
         expectations.great_expectations()
         catalog = opened.result()
-    snapshots = {table.name: found for table in rules.tables if (found := scope.snapshot(catalog, table)) is not None}
+    snapshots = _snapshots(rules, catalog)
     findings = judge(rules, known, catalog, who)
     publish(
         Outcome(
@@ -52,6 +52,19 @@ def run(name: str, start: date, end: date, folder: Path) -> None:
         known,
         catalog,
     )
+
+
+def _snapshots(rules: Suite, catalog: Any) -> dict[str, int]:
+    try:
+        found = {table.name: scope.snapshot(catalog, table) for table in rules.tables}
+    except Exception as error:
+        # The catalog's driver, the object store's client and the network each have their own.
+        raise LakeholdError(
+            "The catalog does not answer, so what a gate finds could not be recorded.",
+            why=f"{type(error).__name__}: {error}"[:500],
+            remedy="lakehold status; run the gate again when it answers",
+        ) from error
+    return {name: number for name, number in found.items() if number is not None}
 
 
 def judge(rules: Suite, known: Platform, catalog: Any, who: Caller) -> list[Finding]:

@@ -1,0 +1,134 @@
+"""Runs in the engine environment: delivers damaged days into a shadow of bronze as the job would, and gates them.
+
+    damage_part.py SOURCE_FOLDER
+
+Prints JSON: what the gate says about the whole year undamaged, what became of each damage, and what readers and the
+quarantine table have in the end. `jobs/` and this folder are on the path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import bronze_flights
+import pyarrow as pa
+import pyarrow.compute as pc
+from damage import DAMAGES
+from lakehold.config import platform, shadows
+from lakehold.pipelines.delivery import flights, references
+from lakehold.quality import results, run, suite
+from lakehold.quality.outcome import Caller
+from lakehold.tables.shadow import Audit, environment
+from landed import LandedFile, Refused
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.expressions import EqualTo
+
+DAY, AFTER = date(2013, 1, 15), date(2013, 1, 16)
+REPOSITORY = Path(__file__).resolve().parents[3]
+AUDIT = Audit("damage/by hand", "bronze")
+
+
+def arrow(body: bytes, day: date) -> pa.Table | Refused:
+    """What the job makes of a file."""
+    file = LandedFile(key=bronze_flights.key_of(day), body=body, etag="")
+    return bronze_flights.parse_day(file, day)
+
+
+def load(catalog: Any, source: Path) -> dict[date, bytes]:
+    """Publish the year, and the airlines."""
+    bodies = {date.fromisoformat(file.key[8:18]): file.body for file in flights(source)}
+    days = {day: arrow(body, day) for day, body in bodies.items()}
+    table = new(catalog, "bronze.flights", days[DAY].schema)
+    for chosen in ([day for day in days if day < DAY], [DAY], [day for day in days if day > DAY]):
+        table.append(pa.concat_tables(days[day] for day in chosen))
+    (airlines,) = (file.body for file in references(source) if file.key.endswith("airlines.csv"))
+    rows = [line.decode().split(",", 1) for line in airlines.splitlines()[1:]]
+    names = pa.table({"carrier": [row[0] for row in rows], "name": [row[1] for row in rows]})
+    new(catalog, "bronze.airlines", names.schema).append(names)
+    return bodies
+
+
+def new(catalog: Any, name: str, schema: pa.Schema) -> Any:
+    with contextlib.suppress(NoSuchTableError):
+        catalog.drop_table(name)
+    return catalog.create_table(name, schema=schema)
+
+
+def gate(known: platform.Platform, catalog: Any, start: date, end: date) -> list[Any]:
+    """Judge the suite of bronze, in the shadow when there is one."""
+    rules = suite.load(REPOSITORY / "quality", "bronze_flights", start, end, shadows.redirected(os.environ))
+    return run.judge(rules, known, catalog, Caller(dag="damage", run="by hand"))
+
+
+def told(found: list[Any]) -> list[dict[str, Any]]:
+    """Whatever is not simply met."""
+    return [
+        {"rule": one.rule.id, "outcome": one.outcome, "seen": one.seen, "moved": one.quarantined}
+        for one in found
+        if one.outcome != "ok"
+    ]
+
+
+def deliver(known: platform.Platform, catalog: Any, shadow: str, kind: Any, days: dict[date, bytes]) -> Any:
+    """Replace the day in the shadow by what the job lets through of the damaged file, and gate it."""
+    body = kind.apply(days[DAY], days[date(2013, 1, 14)])
+    table = arrow(body, DAY)
+    if isinstance(table, Refused):
+        return {"job": list(table.reasons)}
+    catalog.load_table(f"{shadow}.flights").overwrite(table, overwrite_filter=EqualTo("flight_date", DAY))
+    return {"gate": told(gate(known, catalog, DAY, AFTER))}
+
+
+def more(known: platform.Platform, catalog: Any, shadow: str, day: pa.Table) -> dict[str, Any]:
+    """Damage that no file has: a day that is not there, a table that got a column."""
+    table = catalog.load_table(f"{shadow}.flights")
+    table.delete(EqualTo("flight_date", DAY))
+    empty = told(gate(known, catalog, DAY, AFTER))
+    table.append(day)
+    good = told(gate(known, catalog, DAY, AFTER))
+    with table.update_schema() as change:
+        from pyiceberg.types import StringType
+
+        change.add_column("gate", StringType())
+    return {"empty": empty, "good": good, "drifted": told(gate(known, catalog, DAY, AFTER))}
+
+
+def main() -> None:
+    known = platform.load()
+    catalog = results.catalog(known.catalog)
+    days = load(catalog, Path(sys.argv[1]))
+    year = told(gate(known, catalog, date(2013, 1, 1), date(2014, 1, 1)))
+    made = [sys.executable, "-m", "lakehold.tables.run", "clone", "--run", AUDIT.run, "--group", AUDIT.group]
+    subprocess.run([*made, "--schema", "bronze"], check=True, stdout=sys.stderr)
+    unshadowed = dict(os.environ)
+    os.environ.update(environment(AUDIT, ["bronze"]))
+    shadow = AUDIT.schema("bronze")
+    became = {
+        kind.kind: {**deliver(known, catalog, shadow, kind, days), "stop": kind.stop, "reason": kind.reason}
+        for kind in DAMAGES
+    }
+    others = more(known, catalog, shadow, arrow(days[DAY], DAY))
+    published = catalog.load_table("bronze.flights").scan(row_filter=EqualTo("flight_date", DAY)).to_arrow()
+    quarantine = catalog.load_table("ops.quarantine_bronze_flights").scan().to_arrow()
+    os.environ.clear()
+    os.environ.update(unshadowed)
+    said = {
+        "year": year,
+        "became": became,
+        **others,
+        "published_rows": published.num_rows,
+        "published_carriers": sorted(pc.unique(published["carrier"]).to_pylist()),
+        "quarantine": quarantine.select(["_run", "_suite", "_rule", "_from", "carrier", "arr_time"]).to_pylist(),
+    }
+    sys.stdout.write(json.dumps(said, default=str))
+
+
+if __name__ == "__main__":
+    main()
