@@ -63,12 +63,62 @@ def test_a_rule_has_its_own_owner_or_the_suites() -> None:
         ("id: no_ghosts", "id: known_origin", "the rule 'known_origin' is there twice"),
         ("with: {column: origin, value_set: [EWR]}", "with: [origin]", "rules[0].with: expected a mapping"),
         ("tables:", "tables: [", "not YAML"),
+        ("    rules:", "    scope: week\n    rules:", "tables[0].scope: 'week' is neither table nor changed"),
+        ("severity: warn", "severity: warn\n        at_most: 0.1", "at_most: only a rule with on_failure: quarantine"),
+        (
+            "severity: warn",
+            "severity: block\n        on_failure: quarantine",
+            "no_rows_from does not say which rows break it, so none can be moved",
+        ),
+        ("severity: block", "severity: block\n        on_failure: drop", "on_failure: 'drop' is not quarantine"),
+        ("severity: block", "severity: warn\n        on_failure: quarantine", "blocks when it cannot move the rows"),
+        (
+            "severity: block",
+            "severity: block\n        on_failure: quarantine\n        at_most: 2",
+            "at_most: 2 is not a share between 0 and 1",
+        ),
     ],
 )
 def test_what_is_not_understood_is_refused_with_its_path(old: str, new: str, said: str) -> None:
     with pytest.raises(ConfigError) as refused:
         read(SUITE.replace(old, new))
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("expect", "allowed"),
+    [
+        ("no_rows_where", True),
+        ("expect_column_values_to_not_be_null", True),
+        ("expect_column_value_lengths_to_equal", True),
+        ("expect_column_pair_values_to_be_equal", True),
+        ("expect_column_values_to_be_unique", False),
+        ("expect_column_values_to_be_increasing", False),
+        ("expect_compound_columns_to_be_unique", False),
+        ("expect_column_mean_to_be_between", False),
+        ("expect_table_row_count_to_equal", False),
+    ],
+)
+def test_only_rules_that_a_row_breaks_by_itself_may_move_rows(expect: str, allowed: bool) -> None:
+    moving = SUITE.replace("severity: block", "severity: block\n        on_failure: quarantine")
+    arguments = "{condition: x > 1}" if expect == "no_rows_where" else "{column: origin}"
+    text = moving.replace("expect_column_values_to_be_in_set", expect).replace(
+        "{column: origin, value_set: [EWR]}", arguments
+    )
+    if allowed:
+        assert read(text).tables[0].rules[0].quarantine == suite.AT_MOST
+    else:
+        with pytest.raises(ConfigError, match="does not say which rows break it"):
+            read(text)
+
+
+def test_redirected_schemas_are_read_in_their_shadow_everywhere() -> None:
+    text = SUITE.replace("FROM {batch}", "FROM {batch} AS b JOIN bronze.airlines AS a ON true")
+    text = text.replace("rows: flight_date", "rows: carrier IN (SELECT carrier FROM bronze.airlines) AND flight_date")
+    (table,) = suite.parse(text, "flights", *DAY, {"bronze": "bronze__audit_1"}).tables
+    assert (table.name, table.reads, table.is_shadow) == ("bronze.flights", "bronze__audit_1", True)
+    assert 'FROM "bronze__audit_1".airlines' in table.rows
+    assert 'JOIN "bronze__audit_1".airlines' in table.rules[1].arguments["query"]
 
 
 def test_an_unknown_suite_names_those_there_are(tmp_path: Path) -> None:
