@@ -111,6 +111,15 @@ def test_sorting_is_for_tables_that_ask_for_it() -> None:
     assert plan(in_order, Policy(compaction=Compaction(strategy="sort")), Past(), NOW) == []
 
 
+def test_a_perfect_z_order_is_left_although_its_files_overlap() -> None:
+    policy = Policy(compaction=Compaction(strategy="zorder", order=("day", "carrier")))
+    parts = (Partition(key="", files=16, bytes=10**9),)
+    # Sixteen files are four by four: each meets three of fifteen in one column.
+    assert plan(table(partitions=parts, overlap=0.2), policy, Past(), NOW) == []
+    (action,) = plan(table(partitions=parts, overlap=0.9), policy, Past(), NOW)
+    assert "zorder by day, carrier" in action.reason
+
+
 def test_orphans_are_only_reported_in_a_tables_first_week() -> None:
     littered = table(orphans=Orphans(files=3, bytes=100, listed_files=9, listed_bytes=900))
     for seen in (None, NOW - timedelta(days=6)):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lakehold.errors import ConfigError
-from lakehold.tables.policy import Policy, PolicyFile, load
+from lakehold.tables.policy import Budget, Policy, PolicyFile, load
+from pydantic import BaseModel
+
+ROOT = Path(__file__).parents[3]
 
 WRITTEN = """
 budget: {seconds: 600, bytes: 50GB}
@@ -74,3 +79,36 @@ def test_what_is_not_yaml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "maintenance.yml").write_text("- defaults", encoding="utf-8")
     with pytest.raises(ConfigError):
         load(tmp_path)
+
+
+def shown(value: Any) -> str:
+    """A default as it is written in the file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, timedelta):
+        hours = int(value.total_seconds() // 3600)
+        return f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
+    if isinstance(value, int) and value >= 10**6:
+        return f"{value // 10**6}MB" if value < 10**9 else f"{value // 10**9}GB"
+    return "`[]`" if value == () else str(value)
+
+
+def rows(model: type[BaseModel] = Policy, prefix: str = "") -> Iterator[str]:
+    """One row of the reference page per key."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from rows(kind, f"{prefix}{name}.")
+        else:
+            yield f"| `{prefix}{name}` | `{shown(field.default).strip('`')}` | {field.description} |"
+
+
+def test_the_reference_page_lists_every_key() -> None:
+    page = (ROOT / "docs" / "reference" / "maintenance.md").read_text(encoding="utf-8").splitlines()
+    expected = [*rows(Budget, "budget."), *rows()]
+    keys = {row.split(" | ")[0] for row in expected}
+    assert [line for line in page if line.split(" | ")[0] in keys] == expected
+
+
+def test_the_policy_file_that_comes_with_lakehold_is_valid() -> None:
+    assert load(ROOT).of("ops", "table_maintenance").snapshots.most == 20

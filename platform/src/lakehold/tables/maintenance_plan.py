@@ -97,10 +97,20 @@ def _sort(state: TableState, policy: Policy) -> Action | None:
     if strategy == "binpack" or not order:
         return None
     enough = state.files >= 2 and state.bytes > policy.compaction.target
-    if not enough or state.overlap is None or state.overlap <= policy.compaction.decay:
+    if not enough or state.overlap is None or state.overlap <= _expected(state, strategy, len(order), policy):
         return None
     reason = f"{state.overlap:.0%} of pairs of files overlap in {order[0]}; {strategy} by {', '.join(order)}"
     return _priced("sort", "spark", reason, state.bytes, state.files)
+
+
+def _expected(state: TableState, strategy: str, columns: int, policy: Policy) -> float:
+    """Return the overlap from which on sorting pays: the share ``decay`` of what lies above a perfect order.
+
+    Files of a perfect z-order over k columns cut each column into only n^(1/k) slabs, and meet all of their slab.
+    """
+    files = state.files / max(1, len(state.partitions))
+    perfect = files ** (-1 / columns) if strategy == "zorder" and files > 1 else 0.0
+    return float(perfect + policy.compaction.decay * (1 - perfect))
 
 
 def _deletes(state: TableState, policy: Policy) -> Action | None:
