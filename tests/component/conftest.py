@@ -22,8 +22,21 @@ from lakehold.config.settings import Settings
 from lakehold.local.site import load_site
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+_NOBODY = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 _NOBODY += ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
+
+
+STACKS = {"airflow", "catalog", "dbt", "maintenance", "quality", "spark", "tables", "trino"}
+"""Folders whose tests start JVMs or Airflow; two such at once would starve each other on two cores."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests, which share servers, in one process, and all that start a stack in the same one."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            room = item.path.relative_to(here).parts[0]
+            item.add_marker(pytest.mark.xdist_group("stack" if room in STACKS else str(item.path)))
 
 
 class Lab:
@@ -84,7 +97,7 @@ class Lab:
         directory = process.directory(self.site) if process.directory else self.site.state
         with self.log(process.name).open("ab") as log:
             self.running[process.name] = subprocess.Popen(
-                self._command(process, process.command(self.site)),
+                self._command(process, process.command(self.site), f"--pdeathsig={process.stop_signal}"),
                 env=process.environment(self.site),
                 cwd=directory,
                 stdout=log,
@@ -127,8 +140,10 @@ class Lab:
         for name in reversed(list(self.running)):
             self.stop(name)
 
-    def _command(self, part: Process | Task, command: list[str]) -> list[str]:
-        return [*_NOBODY, *command] if part.unprivileged and os.geteuid() == 0 else command
+    def _command(self, part: Process | Task, command: list[str], *options: str) -> list[str]:
+        """Run as another user what refuses to run as root; ``--pdeathsig``: a killed test run leaves no server."""
+        other = _NOBODY if part.unprivileged and os.geteuid() == 0 else []
+        return ["setpriv", *other, *options, *command] if other or options else command
 
 
 def make_site(folder: Path, settings: Settings | None = None, checkout: Path = REPOSITORY) -> Site:
