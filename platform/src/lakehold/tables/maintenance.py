@@ -12,8 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import psycopg
+
 from lakehold.config import platform
-from lakehold.errors import LakeholdError, RunFailedError
+from lakehold.errors import LakeholdError, NotRunningError, RunFailedError
 from lakehold.tables import maintenance_report as report
 from lakehold.tables.maintenance_run import Run
 from lakehold.tables.maintenance_table import Outcome
@@ -22,12 +24,20 @@ from lakehold.tables.policy import load
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says."""
+    from sqlalchemy.exc import OperationalError
+
     args = _parser().parse_args(arguments)
     try:
         return _do(args)
     except LakeholdError as error:
-        print(f"lakehold: {error}", file=sys.stderr)  # noqa: T201 - the message of a program
-        return error.exit_code
+        return _tell(error)
+    except (psycopg.OperationalError, OperationalError) as error:
+        return _tell(NotRunningError("the catalog's database went away.", why=str(error), remedy="lakehold up"))
+
+
+def _tell(error: LakeholdError) -> int:
+    print(f"lakehold: {error}", file=sys.stderr)  # noqa: T201 - the message of a program
+    return error.exit_code
 
 
 def _do(args: argparse.Namespace) -> int:

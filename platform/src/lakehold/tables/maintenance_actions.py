@@ -15,7 +15,7 @@ from lakehold.tables.maintenance_plan import Action, small_limit
 from lakehold.tables.maintenance_spark import rewrite
 from lakehold.tables.measure import EXPIRED
 from lakehold.tables.policy import Policy
-from lakehold.tables.references import Object, Reach, References, Store, counted, neighbours, unreferenced
+from lakehold.tables.references import Object, Reach, References, Store, counted, neighbours, place, unreferenced
 from lakehold.tables.state import Orphans, TableState, expirable
 
 _LOST = ("ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT")
@@ -103,7 +103,9 @@ class Workshop:
         sharing = neighbours(table, self._everything())
         referenced = references.of_tables(sharing, but=state.expired.metadata)
         sizes = {found.place: found for found in self._store.below(table.location())}
-        gone = [sorted(files - referenced) for files in _by_kind(before)]
+        # Only below the table's own folder is it known who else has files there.
+        own = place(table.location().rstrip("/") + "/")
+        gone = [sorted(one for one in files - referenced if one.startswith(own)) for files in _by_kind(before)]
         for files in gone:
             self._store.delete(files)
         self._forget(table)
@@ -124,14 +126,20 @@ class Workshop:
         self._store.delete([found.place for found in unused])
         return counted(listed, unused)
 
-    def unreferenced(self, table: Any, policy: Policy) -> tuple[Sequence[Object], list[Object]]:
-        """Return what lies below the table's location, and what of it nothing refers to and is old enough."""
+    def unreferenced(
+        self, table: Any, policy: Policy, tables: Sequence[Any] | None = None
+    ) -> tuple[Sequence[Object], list[Object]]:
+        """Return what lies below the table's location, and what of it nothing refers to and is old enough.
+
+        ``tables`` are all tables of the catalog, when they were read already: good enough to report, not to delete.
+        """
         # First the listing, then the references: what is committed in between is referenced, never the reverse.
         listed = list(self._store.below(table.location()))
         before = datetime.now(UTC) - policy.orphans.older
         if not any(found.changed < before for found in listed):
             return listed, []
-        referenced = References().of_tables(neighbours(table, self._everything()))
+        known = self._everything() if tables is None else tables
+        referenced = References().of_tables(neighbours(table, known))
         return listed, unreferenced(listed, referenced, before)
 
 

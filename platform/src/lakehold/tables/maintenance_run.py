@@ -63,20 +63,26 @@ class Run:
     def surveys(self, tables: Sequence[tuple[str, str]]) -> list[Survey]:
         """Measure tables and plan for them; one that cannot be read is told of in :attr:`unreadable`."""
         found = []
+        everything = self._everything()
         for schema, table in tables:
             try:
-                found.append(self.survey(schema, table))
+                found.append(self.survey(schema, table, beside=everything))
             except FAILURES as error:
                 self.unreadable[f"{schema}.{table}"] = str(error)
         return found
 
-    def survey(self, schema: str, table: str, *, orphans: Orphans | None = None) -> Survey:
-        """Measure a table and plan for it; its location is listed unless ``orphans`` are known."""
+    def survey(
+        self, schema: str, table: str, *, orphans: Orphans | None = None, beside: Sequence[Any] | None = None
+    ) -> Survey:
+        """Measure a table and plan for it; its location is listed unless ``orphans`` are known.
+
+        ``beside`` are all tables of the catalog, when they were read already.
+        """
         loaded = self.catalog.load_table((schema, table))
         policy = self.policies.of(schema, table)
         state = measure(loaded, policy)
         if orphans is None and state.snapshot_id is not None and policy.enabled:
-            orphans = counted(*self.workshop.unreferenced(loaded, policy))
+            orphans = counted(*self.workshop.unreferenced(loaded, policy, beside))
         state = replace(state, orphans=orphans)
         past = self.history.past(state.uuid)
         actions = plan(state, policy, past, datetime.now(UTC))
