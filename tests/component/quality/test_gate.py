@@ -335,3 +335,19 @@ def test_a_suite_proposed_from_the_data_is_met_by_the_data(probe: Probe, damaged
     assert result.returncode == 0, result.stderr + result.stdout
     words = {line.split()[0] for line in result.stdout.splitlines()[3:] if "bronze.flights" in line}
     assert words == {"ok"}
+
+
+def test_the_gate_of_the_how_to_page_runs(probe: Probe) -> None:
+    page = (REPOSITORY / "docs" / "how-to" / "write-a-gate.md").read_text(encoding="utf-8")
+    (suite,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    probe.query(
+        "CREATE TABLE gold.delays AS SELECT * FROM (VALUES (DATE '2013-01-01', 'UA', 'EWR', 9, 1), "
+        "(DATE '2013-01-01', 'UA', 'JFK', 9, 8)) AS t (flight_date, carrier, origin, flights, cancelled)"
+    )
+    (probe.folder / "quality").mkdir(exist_ok=True)
+    (probe.folder / "quality" / "delays.yml").write_text(suite)
+    checked = probe.program("lakehold.quality.check", "quality/delays.yml")
+    assert checked.stdout == "1 suites can be run\n", checked.stderr
+    result = probe.gate("2013-01-01", "2013-02-01", suite)
+    assert result.returncode == 0, result.stderr
+    assert "a_bad_day" in next(line for line in result.stdout.splitlines() if line.startswith("warn"))

@@ -69,16 +69,18 @@ def history(suite: str, table: str, rule: str, days: int, limit: int, as_json: b
 @quality.command()
 @click.argument("table")
 @click.option("--rows", default="", help="SQL condition: profile these rows only.")
-def propose(table: str, rows: str) -> None:
+@click.option("--output", type=click.Path(dir_okay=False), default=None, help="Write it there; nothing is replaced.")
+def propose(table: str, rows: str, output: str | None) -> None:
     r"""Print a first suite for TABLE (schema.table), made from a profile of its data, for a person to edit.
 
     \b
     Example:
-      lakehold quality propose gold.delays > quality/delays.yml
+      lakehold quality propose gold.delays --output quality/delays.yml
     """
     if table.count(".") != 1:
         raise ConfigError(f"{table!r} is no table.", why="expected schema.table", remedy="lakehold sql 'show schemas'")
-    _pass_on(Context(), "lakehold.quality.propose", table, "--rows", rows)
+    where = ["--output", output] if output else []
+    _pass_on(Context(), "lakehold.quality.propose", table, "--rows", rows, *where)
 
 
 @quality.command()

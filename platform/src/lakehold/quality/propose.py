@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from lakehold.config import platform
@@ -147,17 +148,32 @@ def _plain(value: Any) -> int | float:
     return float(value) if isinstance(value, Decimal) else value
 
 
+def _write(proposed: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(proposed)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(proposed)
+    except FileExistsError as error:
+        raise DataError(
+            f"{output} is there already.", why="somebody may have edited it", remedy="choose another file: --output"
+        ) from error
+    sys.stdout.write(f"{output}: edit it, then run lakehold quality check {output.stem}\n")
+
+
 def main() -> int:
     """Propose for the table of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", metavar="SCHEMA.TABLE")
     parser.add_argument("--rows", default="", metavar="CONDITION")
+    parser.add_argument("--output", type=Path, metavar="FILE")
     args = parser.parse_args()
     schema, _, name = args.table.partition(".")
     table = TableRules(schema=schema, table=name, reads=schema, rows=args.rows, rules=())
     try:
         rows, columns = profile(table, platform.load().trino)
-        sys.stdout.write(text(table, rows, columns))
+        _write(text(table, rows, columns), args.output)
     except LakeholdError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the message of a program
         return error.exit_code
