@@ -9,14 +9,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
+from free_ports import free_ports
 from lakehold.cli.sql import connect
 from lakehold.components.airflow_tasks import platform_of
 from lakehold.components.model import Site
 from lakehold.tables.catalog import publisher_connection
+from rest_catalog import rest_catalog
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
@@ -123,6 +126,18 @@ def lakehouse(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
     made = Lakehouse(lab, tmp_path_factory.mktemp("checkout"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def outside(lakehouse: Lakehouse, tmp_path: Path) -> Iterator[Lakehouse]:
+    """The same on an outside catalog: Iceberg's own REST server."""
+    with rest_catalog(lakehouse.site, *free_ports(1)) as address:
+        site = lakehouse.site
+        catalog = site.settings.catalog.model_copy(update={"type": "rest", "uri": address})
+        site = dataclasses.replace(site, settings=site.settings.model_copy(update={"catalog": catalog}))
+        made = Lakehouse(SimpleNamespace(site=site), tmp_path)
+        yield made
+        made.close()
 
 
 @pytest.fixture(autouse=True)

@@ -185,6 +185,25 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_next_run_clears_up(lakehou
     assert "nothing to do" in lakehouse.verb("maintain", table)
 
 
+def test_an_outside_rest_catalog_is_looked_after_as_well(outside: Any) -> None:
+    table = "silver.rest"
+    outside.part("worn", table, 6)
+    outside.part("tag", table, "run_1", None)
+    for number in range(6, 10):
+        outside.part("append", table, number, 1)
+    outside.policy(snapshots=EAGER, **NO_REWRITES)
+    before = set(outside.objects(table))
+    told = outside.verb("maintain", table)
+    assert told.count(" done ") == 2, told
+    assert "snapshots 10 → 2" in told
+    left = set(outside.objects(table))
+    assert set(outside.part("files", table)) <= left
+    assert before - left
+    assert outside.part("ids", table, None) == list(range(10))
+    assert outside.part("ids", table, "run_1") == list(range(6))
+    assert "nothing to do" in outside.verb("maintain", table)
+
+
 def test_what_does_not_exist_and_a_wrong_policy_are_told(lakehouse: Any) -> None:
     assert "there is no table or schema silver.nothing" in lakehouse.verb("status", "silver.nothing", code=8)
     lakehouse.policy(snapshot={})
