@@ -97,6 +97,13 @@ def views(schema: str) -> dict[str, str]:
     return said
 
 
+def forget(names: list[str]) -> None:
+    """Drop tables."""
+    lake = catalog()
+    for name in names:
+        lake.drop_table(name)
+
+
 def answers(names: list[str]) -> dict[str, Any]:
     """All a reader can ask of tables: columns, rows in order of their values, partitioning."""
     lake, found = catalog(), {}
