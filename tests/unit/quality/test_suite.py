@@ -133,3 +133,12 @@ def test_every_suite_of_the_platform_reads_and_says_what_breaks(path: Path) -> N
     rules = [rule for table in loaded.tables for rule in table.rules]
     assert any(rule.severity == "block" for rule in rules)
     assert all(len(rule.breaks.split()) >= 3 for rule in rules)
+
+
+def test_the_reference_page_has_every_key() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "suites.md").read_text(encoding="utf-8")
+    keys = ["summary", "owner", *(f"tables[].{key}" for key in ("table", "rows", "scope"))]
+    keys += [
+        f"rules[].{key}" for key in ("id", "expect", "with", "severity", "breaks", "owner", "on_failure", "at_most")
+    ]
+    assert [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")][: len(keys)] == keys
