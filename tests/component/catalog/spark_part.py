@@ -1,4 +1,4 @@
-"""Run by spark-submit: read the shared table with Spark and append to it; the answer goes to the file it is given."""
+"""Run by spark-submit: read the shared table of each catalog with Spark and append to it; answers go to a file."""
 
 import json
 import sys
@@ -6,8 +6,11 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+answer, *catalogs = sys.argv[1:]
 spark = SparkSession.builder.getOrCreate()
-before = sorted(row.writer for row in spark.table("lakehouse.silver.shared").collect())
-spark.sql("INSERT INTO lakehouse.silver.shared VALUES ('spark', 3)")
-Path(sys.argv[1]).write_text(json.dumps({"before": before}), encoding="utf-8")
+before = {}
+for catalog in catalogs:
+    before[catalog] = sorted(row.writer for row in spark.table(f"{catalog}.silver.shared").collect())
+    spark.sql(f"INSERT INTO {catalog}.silver.shared VALUES ('spark', 3)")
+Path(answer).write_text(json.dumps(before), encoding="utf-8")
 spark.stop()

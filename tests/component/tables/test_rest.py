@@ -7,6 +7,7 @@ one table after the other: where that matters, the requests we sent are looked a
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,23 @@ def test_a_publisher_killed_before_its_commit_has_published_nothing(fresh: Any) 
     assert fresh.part("schemas", "gold") == ["gold"]
 
 
+@pytest.mark.parametrize("lock", ["locked", "unlocked"])
+def test_two_writers_lose_nothing_and_every_refusal_names_the_faster(fresh: Any, lock: str) -> None:
+    write(fresh, "zero", "gold.a", "gold.b")
+    script = str(_PATH.with_name("rest_writer.py"))
+    writers = [fresh.start(script, name, "6", lock, "a", "b") for name in ("one", "two")]
+    answers = [process.communicate(timeout=180) for process in writers]
+    assert [process.returncode for process in writers] == [0, 0], answers
+    outcomes = [json.loads(line) for out, _ in answers for line in out.splitlines()]
+    published = sorted(outcome["run"] for outcome in outcomes if outcome["published"])
+    for name, rows in fresh.part("read", {"tables": ["gold.a", "gold.b"]}).items():
+        assert sorted(row[0] for row in rows) == sorted(["zero", *published]), name
+    for outcome in outcomes:
+        others = [each for each in outcomes if each["run"].split("/")[0] != outcome["run"].split("/")[0]]
+        named = [each["run"] for each in others if each["run"] in outcome["why"] or each["tag"] in outcome["why"]]
+        assert outcome["published"] or named, outcome
+
+
 def test_views_follow_the_tables(fresh: Any) -> None:
     write(fresh, "zero", "gold.a")
     for name in ("kept", "changed"):
@@ -159,13 +177,28 @@ def test_views_follow_the_tables(fresh: Any) -> None:
     assert fresh.part("views", "gold") == dict.fromkeys(("changed", "kept"), "SELECT n FROM gold.a")
 
 
-def test_no_engine_deletes_files_through_a_clone_by_maintenance(fresh: Any) -> None:
-    write(fresh, "zero", "gold.a")
-    write(fresh, "zero", "gold.a", numbers=(2,))
+@pytest.mark.parametrize("deed", ["drop", "purge"])
+def test_dropping_a_clone_deletes_nothing_of_its_original(fresh: Any, deed: str) -> None:
+    for number in (1, 2):
+        write(fresh, "zero", "gold.a", numbers=(number,))
+    files = fresh.part("files")
     clone(fresh, ONE)
     guards = fresh.part("refs", in_shadow(ONE, "a")[0])["properties"]
     assert guards["gc.enabled"] == guards["write.metadata.delete-after-commit.enabled"] == "false"
-    files = fresh.part("files")
-    fresh.part("attempt", {"table": in_shadow(ONE, "a")[0], "deed": "drop"})
-    assert fresh.part("files") == files
+    write(fresh, "one", *in_shadow(ONE, "a"))
+    assert fresh.part("attempt", {"table": in_shadow(ONE, "a")[0], "deed": deed}) == "done"
+    assert set(files) <= set(fresh.part("files"))
     assert read(fresh, "gold.a") == {"gold.a": [["zero", 1], ["zero", 2]]}
+    assert "a is gone" in fresh.verb("publish", *of(ONE), code=same.REFUSED)
+    fresh.verb("discard", "--run", ONE.run)
+    assert read(fresh, "gold.a") == {"gold.a": [["zero", 1], ["zero", 2]]}
+
+
+def test_a_clone_has_one_snapshot_and_the_published_table_its_whole_history(fresh: Any) -> None:
+    for number in (1, 2):
+        write(fresh, "zero", "gold.a", numbers=(number,))
+    clone(fresh, ONE)
+    assert fresh.part("refs", in_shadow(ONE, "a")[0])["snapshots"] == 1
+    write(fresh, "one", *in_shadow(ONE, "a"))
+    fresh.verb("publish", *of(ONE))
+    assert fresh.part("refs", "gold.a")["snapshots"] == 3, "the published table keeps its history"

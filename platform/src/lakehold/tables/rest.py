@@ -1,8 +1,9 @@
-"""Clone and discard on an Iceberg REST catalog: metadata files registered under the shadow's name, nothing copied.
+"""Clone and discard on an Iceberg REST catalog: metadata files registered under the shadow's name, no data copied.
 
 Publishing is :mod:`lakehold.tables.rest_publish`, taking back :mod:`lakehold.tables.rest_rollback`. No catalog can be
-told to refuse a DROP of a table whose files another shares, as our own does. So every clone says ``gc.enabled=false``:
-then Spark and the maintenance of all engines refuse to delete what is its original's.
+told to refuse a DROP of a table whose files another shares, as our own does. So a clone has manifests of its own
+(:mod:`lakehold.tables.rest_private`), and says ``gc.enabled=false``: then Iceberg spares the data files when it is
+purged, and Spark and the maintenance of all engines refuse to touch it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from lakehold.config.platform import Platform
-from lakehold.errors import ConfigError
+from lakehold.errors import ConfigError, ConflictError
 from lakehold.tables import clone as cloning
 from lakehold.tables import guard, ledger, views
+from lakehold.tables.files import each
 from lakehold.tables.ledger import Clone, Connection, Entry, Shadow
-from lakehold.tables.metadata import GUARDS, state_of
-from lakehold.tables.rest_client import Change, Found, RestClient
+from lakehold.tables.metadata import state_of
+from lakehold.tables.rest_client import Found, RestClient
 from lakehold.tables.rest_look import reserved
+from lakehold.tables.rest_private import Privately
 from lakehold.tables.shadow import Audit
 
 
@@ -88,24 +91,22 @@ def _make(
         if properties is None:
             raise ConfigError(f'there is no schema "{target}".', remedy='lakehold sql "show schemas"')
         client.ensure_schema(name, {"location": properties["location"]} if "location" in properties else {})
-        clones += _tables(client, target, name)
+        clones += _tables(client, Privately(platform.catalog), target, name)
         clones += _views(client, target, name, shadow, catalog)
     ledger.add(connection, catalog, shadow, clones)
     return shadow
 
 
-def _tables(client: RestClient, target: str, schema: str) -> list[Clone]:
+def _tables(client: RestClient, privately: Privately, target: str, schema: str) -> list[Clone]:
+    found = {table: client.load(target, table) for table in client.tables(target)}
+    originals = [(table, one) for table, one in found.items() if one is not None and not reserved(one)]
+    locations = each(lambda one: privately.cloned(f"{target}.{one[0]}", one[1]), originals)
     made = []
-    for table in client.tables(target):
-        found = client.load(target, table)
-        if found is None or reserved(found):
-            continue
-        client.register(schema, table, found.location)
-        guards = [{"action": "set-properties", "updates": dict(GUARDS)}]
-        client.commit_one(Change(schema=schema, table=table, requirements=[], updates=guards))
-        guarded = client.load(schema, table)
-        if guarded is not None:
-            made.append(_cloned(target, schema, table, found, guarded, "TABLE"))
+    for (table, original), location in zip(originals, locations, strict=True):
+        registered = client.register(schema, table, location)
+        if registered is None:
+            raise ConflictError(f"{schema} has a table {table} already.", remedy="clone again")
+        made.append(_cloned(target, schema, table, original, registered, "TABLE"))
     return made
 
 
