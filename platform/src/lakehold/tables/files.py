@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from lakehold.errors import LakeholdError
 
-_THREADS = 16
+THREADS = 16
+"""Requests that are under way at the same time."""
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -88,5 +89,5 @@ def _path(location: str) -> str:
 
 def each(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     """Do the work for all items, several at a time; the results come in order, the first error is raised."""
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(work, items))

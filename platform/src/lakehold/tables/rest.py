@@ -53,13 +53,17 @@ def discard(platform: Platform, run: str, group: str | None = None, *, dry_run: 
 
 def forget(client: RestClient, shadow: Shadow) -> None:
     """Take a shadow out of the catalog, and what its publication left half-done."""
-    for target, schema in shadow.schemas.items():
-        for table in client.tables(schema):
-            release(client, target, table, shadow)
-            client.forget(schema, table)
+    tables = [(target, schema, table) for target, schema in shadow.schemas.items() for table in client.tables(schema)]
+    each(lambda one: _forget(client, *one, shadow), tables)
+    for schema in shadow.schemas.values():
         for view in client.views(schema):
             client.forget_view(schema, view)
         client.drop_schema(schema)
+
+
+def _forget(client: RestClient, target: str, schema: str, table: str, shadow: Shadow) -> None:
+    release(client, target, table, shadow)
+    client.forget(schema, table)
 
 
 def release(client: RestClient, target: str, table: str, shadow: Shadow) -> None:
@@ -98,16 +102,19 @@ def _make(
 
 
 def _tables(client: RestClient, privately: Privately, target: str, schema: str) -> list[Clone]:
-    found = {table: client.load(target, table) for table in client.tables(target)}
-    originals = [(table, one) for table, one in found.items() if one is not None and not reserved(one)]
+    tables = client.tables(target)
+    found = zip(tables, each(lambda table: client.load(target, table), tables), strict=True)
+    originals = [(table, one) for table, one in found if one is not None and not reserved(one)]
     locations = each(lambda one: privately.cloned(f"{target}.{one[0]}", one[1]), originals)
-    made = []
-    for (table, original), location in zip(originals, locations, strict=True):
-        registered = client.register(schema, table, location)
-        if registered is None:
-            raise ConflictError(f"{schema} has a table {table} already.", remedy="clone again")
-        made.append(_cloned(target, schema, table, original, registered, "TABLE"))
-    return made
+    wanted = [(table, original, location) for (table, original), location in zip(originals, locations, strict=True)]
+    return each(lambda one: _registered(client, target, schema, *one), wanted)
+
+
+def _registered(client: RestClient, target: str, schema: str, table: str, original: Found, location: str) -> Clone:
+    registered = client.register(schema, table, location)
+    if registered is None:
+        raise ConflictError(f"{schema} has a table {table} already.", remedy="clone again")
+    return _cloned(target, schema, table, original, registered, "TABLE")
 
 
 def _views(client: RestClient, target: str, schema: str, shadow: Shadow, catalog: str) -> list[Clone]:

@@ -15,9 +15,11 @@ from urllib.parse import quote
 import requests
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchNamespaceError, NoSuchTableError, NoSuchViewError
+from requests.adapters import HTTPAdapter
 
 from lakehold.errors import ConfigError, LakeholdError
 from lakehold.tables.difference import Json, Update, view_updates
+from lakehold.tables.files import THREADS
 
 _TIMEOUT_SECONDS = 60
 _UNAUTHORIZED = (401, 419)
@@ -73,6 +75,10 @@ class RestClient:
                 why=str(error),
                 remedy="check catalog.uri in lakehold.toml, and that the catalog is up",
             ) from error
+        # pyiceberg has no public way to send what it does not know.
+        self._session: requests.Session = self._catalog._session
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=THREADS))
 
     def tables(self, schema: str) -> list[str]:
         """Names of a schema's tables, sorted; empty when there is no such schema."""
@@ -187,12 +193,11 @@ class RestClient:
         return Found(location=found["metadata-location"], metadata=found["metadata"])
 
     def _request(self, method: str, url: str, body: Mapping[str, Any] | None) -> requests.Response:
-        session: requests.Session = self._catalog._session  # pyiceberg has no public way to send what it does not know
         data = None if body is None else json.dumps(body).encode()
-        answer = session.request(method, url, data=data, timeout=_TIMEOUT_SECONDS)
+        answer = self._session.request(method, url, data=data, timeout=_TIMEOUT_SECONDS)
         if answer.status_code in _UNAUTHORIZED:
             self._catalog._refresh_token()  # as pyiceberg itself does when a token has expired
-            answer = session.request(method, url, data=data, timeout=_TIMEOUT_SECONDS)
+            answer = self._session.request(method, url, data=data, timeout=_TIMEOUT_SECONDS)
         return answer
 
     def _url(self, kind: str, schema: str, *name: str) -> str:

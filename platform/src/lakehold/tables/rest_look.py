@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from lakehold.tables import difference, metadata, views
 from lakehold.tables.clone import mapping_back
 from lakehold.tables.difference import Json, Update
+from lakehold.tables.files import each
 from lakehold.tables.ledger import Clone, Shadow
 from lakehold.tables.metadata import State, state_of
 from lakehold.tables.plan import Step, steps
@@ -205,15 +206,16 @@ def _tagged(found: Found, tag: str) -> int | None:
 
 def read(client: RestClient, schemas: Iterable[str]) -> dict[Name, tuple[Found, str]]:
     """All tables and views of the schemas, each with its kind."""
-    found: dict[Name, tuple[Found, str]] = {}
-    for schema in schemas:
-        for kind, names, load in (
-            ("TABLE", client.tables(schema), client.load),
-            ("VIEW", client.views(schema), client.load_view),
-        ):
-            loaded = {(schema, name): load(schema, name) for name in names}
-            found |= {name: (each, kind) for name, each in loaded.items() if each is not None}
-    return found
+    names = [
+        (schema, name, kind)
+        for schema in schemas
+        for kind, listed in (("TABLE", client.tables(schema)), ("VIEW", client.views(schema)))
+        for name in listed
+    ]
+    found = each(lambda one: (client.load if one[2] == "TABLE" else client.load_view)(one[0], one[1]), names)
+    return {
+        (schema, name): (one, kind) for (schema, name, kind), one in zip(names, found, strict=True) if one is not None
+    }
 
 
 def pointers_of(found: Mapping[Name, tuple[Found, str]]) -> dict[Name, Pointer]:
