@@ -111,6 +111,13 @@ def test_sorting_is_for_tables_that_ask_for_it() -> None:
     assert plan(in_order, Policy(compaction=Compaction(strategy="sort")), Past(), NOW) == []
 
 
+def test_small_files_of_a_sorted_table_are_merged_in_its_order() -> None:
+    worn = table(partitions=(small(50),), overlap=0.0)
+    (action,) = plan(worn, Policy(compaction=Compaction(strategy="sort", order=("day",))), Past(), NOW)
+    assert (action.kind, action.engine) == ("compact", "spark")
+    assert "sorted by day" in action.reason
+
+
 def test_a_perfect_z_order_is_left_although_its_files_overlap() -> None:
     policy = Policy(compaction=Compaction(strategy="zorder", order=("day", "carrier")))
     parts = (Partition(key="", files=16, bytes=10**9),)

@@ -18,7 +18,9 @@ from lakehold.tables.state import TableState, expirable
 Kind = Literal["compact", "sort", "deletes", "manifests", "expire", "sweep", "orphans", "analyze"]
 Engine = Literal["trino", "spark", "pyiceberg"]
 
-REWRITES: tuple[Kind, ...] = ("compact", "sort", "deletes", "manifests")
+OF_DATA: tuple[Kind, ...] = ("sort", "compact", "deletes")
+"""Actions that write data files anew; each does the work of those after it, so one a run is enough."""
+REWRITES: tuple[Kind, ...] = (*OF_DATA, "manifests")
 """Actions that write what is there in another shape."""
 
 START_SECONDS: Mapping[Engine, float] = {"trino": 0.5, "spark": 15.0, "pyiceberg": 0.2}
@@ -89,18 +91,27 @@ def _compact(state: TableState, policy: Policy) -> Action | None:
     reason = f"{small:,} small files{where} become about {left:,}"
     if state.delete_files:
         reason += f", {state.delete_rows:,} deleted rows go"
-    return _priced("compact", "trino", reason, size, small + state.delete_files)
+    # Merged by Trino they would lose the order they are to have.
+    sorted_by = _order(state, policy)
+    engine: Engine = "spark" if sorted_by else "trino"
+    reason += f", sorted by {', '.join(sorted_by)}" if sorted_by else ""
+    return _priced("compact", engine, reason, size, small + state.delete_files)
 
 
 def _sort(state: TableState, policy: Policy) -> Action | None:
-    strategy, order = policy.compaction.strategy, policy.compaction.order or state.order
-    if strategy == "binpack" or not order:
+    strategy, order = policy.compaction.strategy, _order(state, policy)
+    if not order:
         return None
     enough = state.files >= 2 and state.bytes > policy.compaction.target
     if not enough or state.overlap is None or state.overlap <= _expected(state, strategy, len(order), policy):
         return None
     reason = f"{state.overlap:.0%} of pairs of files overlap in {order[0]}; {strategy} by {', '.join(order)}"
     return _priced("sort", "spark", reason, state.bytes, state.files)
+
+
+def _order(state: TableState, policy: Policy) -> tuple[str, ...]:
+    """Return the columns the rows are to be sorted by; none for a table that is only merged."""
+    return () if policy.compaction.strategy == "binpack" else policy.compaction.order or state.order
 
 
 def _expected(state: TableState, strategy: str, columns: int, policy: Policy) -> float:

@@ -27,7 +27,10 @@ def procedure(catalog: str, kind: str, state: TableState, policy: Policy) -> str
     order = policy.compaction.order or state.order
     columns = ", ".join(f"`{column}`" for column in order)
     by = f"zorder({columns})" if policy.compaction.strategy == "zorder" else columns
-    options = f"'rewrite-all', 'true', 'target-file-size-bytes', '{policy.compaction.target}'"
+    # All files, or only those that are too small and those with deleted rows.
+    some = f"'min-input-files', '{policy.compaction.least}', 'delete-file-threshold', '1'"
+    which = "'rewrite-all', 'true'" if kind == "sort" else some
+    options = f"{which}, 'target-file-size-bytes', '{policy.compaction.target}'"
     return (
         f"CALL `{catalog}`.system.rewrite_data_files(table => '{table}', strategy => 'sort', "
         f"sort_order => '{by}', options => map({options}))"

@@ -13,7 +13,7 @@ from lakehold.errors import ConflictError, LakeholdError, NotRunningError, RunFa
 from lakehold.tables import guard, ledger
 from lakehold.tables.maintenance_actions import Workshop
 from lakehold.tables.maintenance_history import DONE, Record
-from lakehold.tables.maintenance_plan import REWRITES, Action, Past, Remaining
+from lakehold.tables.maintenance_plan import OF_DATA, REWRITES, Action, Past, Remaining
 from lakehold.tables.maintenance_trino import Probe
 from lakehold.tables.policy import PolicyFile
 from lakehold.tables.state import Orphans, TableState
@@ -142,7 +142,7 @@ class TableWork:
         self._tried[action.kind] = self._tried.get(action.kind, 0) + 1
         again = outcome == GIVEN_UP and self._tried[action.kind] < _ATTEMPTS
         if not again:
-            self._over.add(action.kind)
+            self._over.update(OF_DATA if action.kind in OF_DATA else (action.kind,))
         self.left = Remaining(seconds=self.left.seconds - seconds, bytes=self.left.bytes - action.bytes)
         with suppress(*FAILURES):
             self._look(None if action.kind == "orphans" else before.orphans)
