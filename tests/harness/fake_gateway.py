@@ -78,6 +78,10 @@ class FakeGateway:
         self._server.server_close()
         self._http.close()
 
+    def expire(self) -> None:
+        """Make all tokens invalid that were handed out."""
+        self._tokens.clear()
+
     def serve(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))

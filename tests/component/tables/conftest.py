@@ -12,12 +12,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from fake_gateway import FakeGateway
+from fake_gateway import TOKENS, Client, FakeGateway
 from free_ports import free_ports
 from lakehold.components.airflow_tasks import platform_of
 from lakehold.components.model import Site
 from lakehold.tables import bootstrap
-from lakehold.tables.catalog import publisher_connection
+from lakehold.tables.catalog import CREDENTIAL, publisher_connection
 from rest_catalog import BACKEND, rest_catalog
 
 HERE = Path(__file__).parent
@@ -123,9 +123,13 @@ def outside(lab: Any) -> Iterator[Lakehouse]:
     """The same on an outside catalog: Iceberg's own REST server, behind a gateway that can tear commits apart."""
     for name in ("postgres", "objectstore"):
         lab.start(name)
-    with rest_catalog(lab.site, *free_ports(1)) as address, FakeGateway(address) as gateway:
-        catalog = lab.site.settings.catalog.model_copy(update={"type": "rest", "uri": gateway.address})
-        site = dataclasses.replace(lab.site, settings=lab.site.settings.model_copy(update={"catalog": catalog}))
+    robot = Client(name="robot", secret="s3cret", scope="all")
+    with rest_catalog(lab.site, *free_ports(1)) as address, FakeGateway(address, robot) as gateway:
+        login = {"credential_file": Path("robot"), "oauth2_uri": gateway.address + TOKENS, "oauth2_scope": robot.scope}
+        catalog = lab.site.settings.catalog.model_copy(update={"type": "rest", "uri": gateway.address, **login})
+        settings = lab.site.settings.model_copy(update={"catalog": catalog})
+        secrets = {**lab.site.secrets, CREDENTIAL: f"{robot.name}:{robot.secret}"}
+        site = dataclasses.replace(lab.site, settings=settings, secrets=secrets)
         made = Lakehouse(SimpleNamespace(site=site, gateway=gateway), BACKEND)
         yield made
         made.close()
