@@ -66,21 +66,29 @@ class Airflow:
         """The state of every task."""
         return {task.task_id: task.state for task in self.client.tasks(run)}
 
-    def until(self, met: Callable[[], object], what: str, seconds: float = 90) -> None:
+    def until(self, met: Callable[[], object], what: str | Callable[[], str], seconds: float = 90) -> None:
         """Wait until a condition is met."""
         deadline = time.monotonic() + seconds
         while not met():
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+            if time.monotonic() > deadline:
+                pytest.fail(f"not within {seconds} s: {what() if callable(what) else what}")
             time.sleep(0.3)
 
     def until_state(self, run: Run, task_id: str, *states: str) -> None:
         """Wait until a task is in one of the states."""
-        self.until(lambda: self.task(run, task_id).state in states, f"{task_id} {states}; it is {self.states(run)}")
+        self.until(lambda: self.task(run, task_id).state in states, lambda: f"{task_id} {states}; {self.told(run)}")
 
     def ended(self, run: Run) -> str:
         """Wait for the end of a run; returns its state."""
-        self.until(lambda: self.client.run(run).state in FINISHED, f"the end of {run}; tasks: {self.states(run)}", 240)
+        self.until(lambda: self.client.run(run).state in FINISHED, lambda: f"the end; {self.told(run)}", 240)
         return self.client.run(run).state
+
+    def told(self, run: Run) -> str:
+        """A run, its tasks and the ends of their logs, for who has to find out what went wrong."""
+        lines = [str(self.client.run(run))]
+        for task in self.client.tasks(run):
+            lines += [f"{task.name}: {task.state}", *(self.client.log(run, task)[-8:] if task.start else [])]
+        return "\n".join(lines)
 
     def log(self, run: Run, task_id: str) -> str:
         """The log of a task's last attempt."""
