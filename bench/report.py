@@ -31,8 +31,12 @@ def run(name: str, *arguments: str) -> Numbers:
     return result
 
 
-def rows(stack: Numbers, airflow: Numbers, lineage: Numbers) -> list[tuple[str, str, str]]:
-    """Return what was measured, the number, and what is promised."""
+Row = tuple[str, str, str]
+"""What was measured, the number, and what is promised."""
+
+
+def platform_rows(stack: Numbers, airflow: Numbers) -> list[Row]:
+    """Start, memory, a day's run, and Airflow."""
     rate, chain = airflow["tasks_a_minute"], airflow["chain_of_5_seconds"]
     better, shorter = airflow["tasks_a_minute_times_better"], airflow["chain_times_better"]
     return [
@@ -46,34 +50,100 @@ def rows(stack: Numbers, airflow: Numbers, lineage: Numbers) -> list[tuple[str, 
         ("— times better than stock settings", str(better), "at least 2, aim 2.5"),
         ("Airflow, chain of 5 tasks", f"{chain['tuned']} s (stock {chain['stock']} s)", ""),
         ("— times shorter than with stock settings", str(shorter), "at least 3, aim 4"),
-        *((f"Lineage service: {key.replace('_', ' ')}", str(value), "") for key, value in lineage.items()),
     ]
 
 
-def page(table: list[tuple[str, str, str]], before: float) -> str:
+def publishing_rows(publishing: Numbers, gates: Numbers) -> list[Row]:
+    """Gates, publications, and what readers saw meanwhile."""
+    timing, racing, reading = publishing["timing"], publishing["racing"], publishing["reading"]
+    many = next(name for name in timing if name.startswith("20 tables of "))
+    fates = ", ".join(f"{count} {fate}" for fate, count in sorted(reading["fates"].items()))
+    mixed = f"{reading['joint_answers_that_mixed_runs']} of {reading['joint_answers']}"
+    refused = racing["refused_with_the_faster_run_named"]
+    return [
+        (
+            f"A gate of {gates['rules']} rules on {gates['rows']:,} rows ÷ one query by hand",
+            str(gates["ours_vs_by_hand"]),
+            "at most 1.3",
+        ),
+        ("— Great Expectations by itself ÷ the same query", str(gates["stock_vs_by_hand"]), ""),
+        *(
+            (f"Publishing {size}", f"{timing[size]['as_a_program']} s", "under 1 s" if size.startswith("20 ") else "")
+            for size in ("1 tables", "20 tables", many, "80 tables")
+        ),
+        (
+            f"Two writers racing, {racing['rounds_each']} rounds each",
+            f"{racing['published']} published, {refused} refused by name",
+            "no row lost or twice",
+        ),
+        (
+            f"{reading['runs']} publishing runs under a reader's eyes ({fates})",
+            f"{len(reading['violations'])} wrong answers or errors",
+            "none",
+        ),
+        ("— answers by a run's tag, each of one run only", str(reading["answers_by_tag"]), "all"),
+        ("— answers without a tag that joined two runs", mixed, "measured, not promised"),
+    ]
+
+
+def maintenance_rows(worn: Numbers) -> list[Row]:
+    """A worn table before and after."""
+    before, after = worn["before"], worn["after"]
+    return [
+        (
+            f"Files after {worn['commits']} commits and {worn['deletes']} deletes",
+            f"{worn['files_before']} → {worn['files_after']}",
+            "",
+        ),
+        (
+            "Planning ÷ that of a table freshly written",
+            f"{before['planning_ratio']} → {after['planning_ratio']}",
+            "at most 1.1",
+        ),
+        ("A scan ÷ that of a table freshly written", f"{before['scan_ratio']} → {after['scan_ratio']}", "at most 1.1"),
+        ("Time of `lakehold tables maintain`", f"{worn['maintain_seconds']} s", ""),
+    ]
+
+
+def lineage_rows(lineage: Numbers) -> list[Row]:
+    """Durable acknowledgements."""
+    return [(key.replace("_", " "), str(value), "") for key, value in lineage.items()]
+
+
+def table(title: str, rows: list[Row]) -> str:
+    """Render one section."""
+    lines = "\n".join(f"| {what} | {measured} | {promised} |" for what, measured, promised in rows)
+    return f"## {title}\n\n| what | measured | promised |\n| --- | --- | --- |\n{lines}\n"
+
+
+def page(sections: Mapping[str, list[Row]], before: float) -> str:
     """Render the page."""
     memory = psutil.virtual_memory().total / 1e9
-    lines = "\n".join(f"| {what} | {measured} | {promised} |" for what, measured, promised in table)
+    tables = "\n".join(table(title, rows) for title, rows in sections.items())
     return f"""# Benchmarks
 
 Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, {memory:.0f} GB of memory, load
 {before:.1f} before it began.
 Absolute numbers depend on the machine and on what else it does; ratios were measured within one run and travel better.
 
-| what | measured | promised |
-| --- | --- | --- |
-{lines}
-
+{tables}
 How: `bench/stack.py` (start, memory, a day's run, dbt), `bench/airflow.py` (the same DAGs with our settings and with
-Airflow's own, one after the other), `bench/lineage.py` (durable acknowledgements). Each explains itself with `--help`.
+Airflow's own, one after the other), `bench/gates.py`, `bench/publishing.py`, `bench/maintenance.py` and
+`bench/lineage.py`. Each explains itself with `--help`; those of gates, publishing and maintenance fail when a
+promise is broken, and then this page is not written.
 """
 
 
 def main() -> None:
     """Measure everything, then write the page."""
     before = os.getloadavg()[0]
-    table = rows(run("stack"), run("airflow"), run("lineage"))
-    PAGE.write_text(page(table, before), encoding="utf-8")
+    sections = {
+        "The platform": platform_rows(run("stack"), run("airflow")),
+        "Audit before publish": publishing_rows(run("publishing"), run("gates")),
+        "Maintenance": maintenance_rows(run("maintenance")),
+        "Lineage service": lineage_rows(run("lineage")),
+    }
+    PAGE.write_text(page(sections, before), encoding="utf-8")
     sys.stderr.write(f"\nwrote {PAGE.relative_to(BENCH.parent)}\n")
 
 
