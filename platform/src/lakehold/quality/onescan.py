@@ -83,7 +83,7 @@ def prefetch(engine: OneScanEngine, graph: ValidationGraph) -> None:
     statement = sa.select(*(column for one in selects for column in one.c)).select_from(source)
     try:
         row = engine.execute_query(statement).fetchone()
-    except DBAPIError:
+    except (DBAPIError, OSError):
         # One wrong rule fails the whole statement; asked one by one, only that rule fails, with its own message.
         return
     numbers = [number for part in parts for number in part.numbers]

@@ -122,8 +122,7 @@ def _columns(sql: Any, query: str, table: TableRules) -> list[dict[str, Any]]:
             answer = connection.exec_driver_sql(f"{query} LIMIT 0")
             described = answer.cursor.description
             answer.close()
-    except sa.exc.DBAPIError as error:
-        raise LakeholdError(
-            f"The rows of {table.name} cannot be read.", why=str(error.orig or error)[:500], remedy="lakehold doctor"
-        ) from error
+    except (sa.exc.DBAPIError, OSError) as error:
+        why = str(getattr(error, "orig", None) or error)[:500]
+        raise LakeholdError(f"The rows of {table.name} cannot be read.", why=why, remedy="lakehold doctor") from error
     return [{"name": name, "type": parse_sqltype(kind), "primary_key": False} for name, kind, *_ in described]
