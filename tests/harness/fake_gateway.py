@@ -51,6 +51,8 @@ class FakeGateway:
         """Done before the next transaction is let through."""
         self.after: Callable[[], None] | None = None
         """Done when the next transaction has been let through, before it is answered."""
+        self.dropping: Callable[[], None] | None = None
+        """Done before the next table or schema is dropped, which then is not."""
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -92,6 +94,10 @@ class FakeGateway:
             error = {"message": "no valid token", "type": "NotAuthorizedException", "code": 401}
             content = json.dumps({"error": error}).encode()
             self._answer(request, 401, {"Content-Type": "application/json"}, content)
+        elif request.command == "DELETE" and self.dropping is not None:
+            dropping, self.dropping = self.dropping, None
+            dropping()
+            self._answer(request, 503, {}, b"")
         elif request.path.endswith(TRANSACTION):
             self._transaction(request, body)
         else:

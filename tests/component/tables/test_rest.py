@@ -135,6 +135,19 @@ def test_a_publisher_killed_after_its_commit_has_published(fresh: Any) -> None:
     assert read(fresh, *BEFORE, "gold.new") == {**BEFORE, "gold.new": "NoSuchTableError"}
 
 
+def test_a_publisher_killed_while_it_clears_up_is_cleared_up_after(fresh: Any) -> None:
+    two_tables_in_a_shadow(fresh)
+    publisher = fresh.start("-m", "lakehold.tables.run", "publish", *of(ONE))
+    fresh.lab.gateway.dropping = publisher.kill
+    assert publisher.wait(60) == -9
+    publisher.communicate()
+    write(fresh, "later", "gold.a")
+    assert "published already" in fresh.verb("publish", *of(ONE))
+    assert fresh.part("schemas", "gold") == ["gold"]
+    assert fresh.verb("shadows") == ""
+    assert read(fresh, "gold.b") == {"gold.b": AFTER["gold.b"]}
+
+
 def test_a_publisher_killed_before_its_commit_has_published_nothing(fresh: Any) -> None:
     two_tables_in_a_shadow(fresh)
     write(fresh, "one", *in_shadow(ONE, "new"))

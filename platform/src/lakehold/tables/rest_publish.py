@@ -42,7 +42,7 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
         shadow, client = found[0], RestClient(platform.catalog)
         published = _recorded(connection, catalog, shadow)
         if published is None:
-            entry = Entry(id=uuid.uuid4(), run=audit.run, group=audit.group, kind="publish")
+            entry = Entry(id=_id(shadow), run=audit.run, group=audit.group, kind="publish")
             attempt = _Attempt(platform, connection, client, shadow, entry, int(tag_days * _DAY))
             # Publishers of this installation wait for each other, so that the slower one is told who was faster.
             with connection.transaction():
@@ -57,10 +57,15 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
 
 def _recorded(connection: Connection, catalog: str, shadow: Shadow) -> Published | None:
     """The publication of this very shadow, if there was one: its publisher was killed before it could clean up."""
-    last = next(iter(ledger.entries(connection, catalog, shadow.run, shadow.group)), None)
-    if last is None or last.kind != "publish" or last.at is None or last.at < shadow.created_at:
+    found = [one for one in ledger.entries(connection, catalog, shadow.run, shadow.group) if one.id == _id(shadow)]
+    if not found:
         return None
-    return Published(entry=replace(last, changes=ledger.changes(connection, last)), earlier=True)
+    return Published(entry=replace(found[0], changes=ledger.changes(connection, found[0])), earlier=True)
+
+
+def _id(shadow: Shadow) -> uuid.UUID:
+    """The publication of a shadow; a shadow is published once."""
+    return uuid.uuid5(shadow.id, "publish")
 
 
 class _Attempt:
