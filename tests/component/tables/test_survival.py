@@ -32,11 +32,11 @@ def test_two_writers_lose_nothing_and_every_refusal_names_the_faster(fresh: Any)
     tables = ["a", "b", "c"]
     write(fresh, "zero", [f"gold.{name}" for name in tables])
     script = str(Path(__file__).with_name("writer.py"))
-    writers = [fresh.start(script, name, "15", *tables) for name in ("one", "two")]
+    writers = [fresh.start(script, name, "8", *tables) for name in ("one", "two")]
     answers = [process.communicate(timeout=180) for process in writers]
     assert [process.returncode for process in writers] == [0, 0], answers
     outcomes = [json.loads(line) for out, _ in answers for line in out.splitlines()]
-    assert len(outcomes) == 30
+    assert len(outcomes) == 16
     published = sorted(outcome["run"] for outcome in outcomes if outcome["published"])
     refused = [outcome for outcome in outcomes if not outcome["published"]]
     assert published
@@ -55,8 +55,8 @@ def test_a_publisher_killed_at_any_moment_has_published_all_or_nothing(fresh: An
     write(fresh, "zero", tables)
     verbs = [["clone", *OF, "--schema", "gold"], ["publish", *OF]]
     generator, killed_after, last = random.Random(7), 0, "zero"  # noqa: S311 - moments, not secrets
-    for number in range(8):
-        clone_at = number % 4 == 3
+    for number in range(6):
+        clone_at = number % 3 == 2
         if clone_at:
             _kill(fresh, verbs[0], generator.uniform(0.2, 0.6))
         fresh.verb(*verbs[0])
@@ -85,7 +85,7 @@ def _kill(lake: Any, verb: list[str], after: float) -> bool:
 def test_publishing_twenty_tables_takes_less_than_a_second(fresh: Any) -> None:
     write(fresh, "zero", TABLES)
     taken = []
-    for number in range(3):
+    for number in range(2):
         fresh.verb("clone", *OF, "--schema", "gold")
         write(fresh, f"run{number}", [name.replace("gold.", f"{AUDIT.schema('gold')}.") for name in TABLES])
         begin = time.monotonic()
@@ -93,7 +93,7 @@ def test_publishing_twenty_tables_takes_less_than_a_second(fresh: Any) -> None:
         taken.append(time.monotonic() - begin)
     assert min(taken) < 1, taken
     found = fresh.part("read", {"tables": TABLES, "tag": tag_of(AUDIT.run)})
-    assert all(len(rows) == 4 for rows in found.values())
+    assert all(len(rows) == 3 for rows in found.values())
 
 
 @pytest.mark.parametrize("arrives", [True, False])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -56,7 +57,7 @@ def sql(statement: str, form: str, user: str, schema: str | None) -> None:
             raise
         except TrinoQueryError as error:
             raise RunFailedError(
-                f"Trino refused the statement: {error.message}",
+                f"Trino refused the statement: {_reason(error.failure_info) or error.message}",
                 why=f"{error.error_name}, query {error.query_id}",
                 remedy=_remedy(error, site),
             ) from error
@@ -87,6 +88,16 @@ def connect(site: Site, user: str, schema: str | None = None) -> trino.dbapi.Con
         max_attempts=3,
     )
     return connection
+
+
+def _reason(failure: Mapping[str, Any] | None) -> str:
+    """Return what the catalog's database said about a table it keeps; Trino has that below its own message."""
+    while failure:
+        found = re.search(r"lakehold refuses to .*", failure.get("message") or "")
+        if found:
+            return found[0]
+        failure = failure.get("cause")
+    return ""
 
 
 def _remedy(error: TrinoQueryError, site: Site) -> str:
