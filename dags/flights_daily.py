@@ -1,14 +1,16 @@
 """The main job: a day's flights from the airline's file to the marts that readers see.
 
-Spark loads and joins, a gate decides after each layer, dbt builds gold. The data interval drives everything, so months
-can be loaded as one run: `lakehold run flights_daily --from 2013-01-01 --to 2013-12-01`. Running an interval again
-changes nothing, unless a corrected file has landed: then its day is replaced.
+Spark loads and joins, dbt builds gold, and each layer is published when its gate has passed, all its tables at once.
+The data interval drives everything, so months can be loaded as one run: `lakehold run flights_daily --from 2013-01-01
+--to 2013-12-01`. Running an interval again changes nothing, unless a corrected file has landed: then its day is
+replaced.
 """
 
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from airflow.sdk import dag
+from lakehold.pipelines.audited import audited
 from lakehold.pipelines.dbt import dbt_task_group
 from lakehold.pipelines.gate import Gate
 from lakehold.pipelines.landing import LandedFiles
@@ -26,22 +28,28 @@ FILES = ["flights/{day}.csv", *(f"reference/{name}.csv" for name in ("airlines",
     catchup=False,
     # Two runs would replace the same marts.
     max_active_runs=1,
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=30)},
+    # A killed server costs a task an attempt; what a retry cannot mend (bad input, a broken rule) is not retried.
+    default_args={"retries": 3, "retry_delay": timedelta(seconds=15)},
     doc_md=__doc__,
     tags=["main"],
 )
 def flights_daily() -> None:
-    """Land, bronze, silver, gold, with a gate behind each layer."""
+    """Land, bronze, silver, gold; readers get a layer when its gate has passed, all its tables at once."""
     landed = LandedFiles(task_id="landed", patterns=FILES, wait=timedelta(hours=6))
-    bronze = SparkJob(task_id="bronze", program="jobs/bronze_flights.py", arguments=INTERVAL)
-    silver = SparkJob(task_id="silver", program="jobs/silver_flights.py", arguments=INTERVAL)
-    gold = dbt_task_group("gold", project=Path(__file__).parents[1] / "dbt_project")
 
-    gate_bronze = Gate(task_id="gate_bronze", suite="bronze_flights")
-    gate_silver = Gate(task_id="gate_silver", suite="silver_flights")
-    gate_gold = Gate(task_id="gate_gold", suite="gold")
+    with audited("bronze", schemas=["bronze"]) as bronze:
+        load = SparkJob(task_id="load", program="jobs/bronze_flights.py", arguments=INTERVAL)
+        load >> Gate(task_id="gate", suite="bronze_flights")
 
-    landed >> bronze >> gate_bronze >> silver >> gate_silver >> gold >> gate_gold
+    with audited("silver", schemas=["silver"]) as silver:
+        join = SparkJob(task_id="join", program="jobs/silver_flights.py", arguments=INTERVAL)
+        join >> Gate(task_id="gate", suite="silver_flights")
+
+    with audited("gold", schemas=["gold"]) as gold:
+        marts = dbt_task_group("marts", project=Path(__file__).parents[1] / "dbt_project")
+        marts >> Gate(task_id="gate", suite="gold")
+
+    landed >> bronze >> silver >> gold
 
 
 flights_daily()
