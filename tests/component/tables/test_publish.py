@@ -173,7 +173,7 @@ def test_a_later_run_is_refused_or_waits_and_a_given_up_shadow_leaves_nothing(fr
     waiting = fresh.start("-m", "lakehold.tables.run", "clone", *of(TWO), "--schema", "gold", "--wait", "60")
     assert "would discard" in fresh.verb("discard", "--run", ONE.run, "--dry-run")
     assert waiting.poll() is None
-    fresh.verb("discard", "--run", ONE.run)
+    assert "was new in it stay in s3://lakehouse/gold/new" in fresh.verb("discard", "--run", ONE.run)
     assert waiting.wait(60) == 0
     waiting.communicate()
     assert [row["run"] for row in json.loads(fresh.verb("shadows", "--json"))] == [TWO.run]

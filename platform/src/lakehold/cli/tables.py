@@ -74,8 +74,8 @@ def shadows(as_json: bool) -> None:
 def discard(run: str, group: str | None, dry_run: bool) -> int:
     r"""Give up the shadows of RUN: what it wrote is not published, and its tables are free again.
 
-    What is published stays as it is. No file that a published table has is deleted; what only the shadow had is removed
-    by maintenance, as orphans.
+    What is published stays as it is, and no file is deleted: maintenance removes what only the shadow had below a
+    published table's folder, as orphans. The folders of tables that were new in it are named, for you to remove.
 
     \b
     Examples:

@@ -158,6 +158,19 @@ def discard(platform: Platform, run: str, group: str | None = None, *, dry_run: 
         return found
 
 
+def left_behind(platform: Platform, run: str, group: str | None = None) -> list[str]:
+    """Return the folders of tables that only the run's shadows have: no other table's maintenance would clear them."""
+    catalog = platform.catalog["name"]
+    with ledger.connect(platform) as connection:
+        found: set[str] = set()
+        for shadow in ledger.live(connection, catalog, run=run, group=group):
+            cloned = {(one.shadow, one.name) for one in ledger.clones(connection, shadow)}
+            tables = pointers.read(connection, catalog, list(shadow.schemas.values()))
+            new = [pointer for name, pointer in tables.items() if name not in cloned and pointer.kind == "TABLE"]
+            found |= {pointer.location.rpartition("/metadata/")[0] for pointer in new}
+    return sorted(found - {""})
+
+
 def forget(connection: Connection, catalog: str, shadow: Shadow) -> None:
     """Take a shadow out of the catalog and the ledger; its files are left to the removal of orphans."""
     ledger.remove(connection, shadow)

@@ -67,12 +67,15 @@ def discard(known: Platform, args: argparse.Namespace) -> None:
     forget = cloning.discard
     if _outside(known):
         from lakehold.tables.rest import discard as forget
+    left = cloning.left_behind(known, args.run, args.group)
     found = forget(known, args.run, args.group, dry_run=args.dry_run)
     for shadow in found:
         names = ", ".join(sorted(shadow.schemas.values()))
         _say(f"{'would discard' if args.dry_run else 'discarded'} {names} of {shadow.run} (group {shadow.group})")
     if not found:
         _say(f"{args.run} has no shadow")
+    for folder in left:
+        _say(f"files of a table that was new in it stay in {folder}")
 
 
 def shadows(known: Platform, args: argparse.Namespace) -> None:
