@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 import click
 import pytest
@@ -76,3 +77,11 @@ def test_env_names_what_clients_read_and_never_the_mark(tmp_path):
     assert "LAKEHOLD_PROCESS" not in values
     administrators = {site.secrets[name] for name in ("postgres.superuser", "s3.root", "trino.admin")}
     assert not administrators & set(values.values())
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=lambda value: value if isinstance(value, str) else "")
+def test_help_keeps_the_lines_of_its_examples(name: str, command: click.Command) -> None:
+    text = command.get_help(click.Context(command, info_name=name))
+    assert "\\b" not in text
+    # An example begins its line; in a paragraph that was wrapped it stands somewhere in the middle.
+    assert not [line for line in text.splitlines() if re.search(r"\S {2,}lakehold ", line)]

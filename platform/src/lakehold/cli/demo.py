@@ -76,7 +76,7 @@ ANSWERS = (
 @click.command()
 @click.pass_context
 def demo(click_context: click.Context) -> None:
-    r"""Bring everything up, load a year of flights from New York, and check the results against known answers.
+    """Bring everything up, load a year of flights from New York, and check the results against known answers.
 
     The year is delivered to the landing bucket as one file a day. Airflow's flights_daily then loads eleven months as
     one run, and December partly day by day. Exit code 7 when a run fails or an answer differs. Run it again: nothing

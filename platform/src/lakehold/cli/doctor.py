@@ -21,7 +21,7 @@ _MARKS = {"ok": Text("ok", "green"), "warning": Text("warning", "yellow"), "prob
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of findings.")
 def doctor(as_json: bool) -> None:
-    r"""Examine the installation: disk, memory, limits, clock, artifacts, Java, modes, ports, listeners, every service.
+    """Examine the installation: disk, memory, limits, clock, artifacts, Java, modes, ports, listeners, every service.
 
     Each finding says how to mend it. Exits with 1 when there is a problem; warnings alone exit with 0.
 

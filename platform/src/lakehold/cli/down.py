@@ -12,7 +12,7 @@ from lakehold.local.stop import down as stop
 @click.command()
 @click.argument("components", nargs=-1, metavar="[COMPONENT]...")
 def down(components: tuple[str, ...]) -> None:
-    r"""Stop the platform, or the named components and all that need them.
+    """Stop the platform, or the named components and all that need them.
 
     Nothing keeps running: also what is left of processes that were killed or whose supervisor was killed is found by
     its mark and ended. Data stays; to remove the installation, remove its state directory (.lakehold) afterwards.

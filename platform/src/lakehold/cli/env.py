@@ -22,7 +22,7 @@ _USERS = ("admin", "engineer", "analyst")
     "--user", type=click.Choice(_USERS), default="engineer", show_default=True, help="Whose Trino login to print."
 )
 def env(form: str, user: str) -> None:
-    r"""Print addresses and credentials for clients: Trino, psql, S3, pyiceberg, Airflow.
+    """Print addresses and credentials for clients: Trino, psql, S3, pyiceberg, Airflow.
 
     This is the one verb that shows passwords, on purpose: keep its output out of logs and tickets. All of it is
     also in .lakehold/secrets and .lakehold/tls.

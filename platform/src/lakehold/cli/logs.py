@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.25
     "-n", "--lines", type=click.IntRange(0, 100_000), default=40, show_default=True, help="Lines of each log."
 )
 def logs(component: str | None, follow: bool, lines: int) -> None:
-    r"""Show the logs of all components, of one, or of one process or task.
+    """Show the logs of all components, of one, or of one process or task.
 
     \b
     Examples:

@@ -42,7 +42,7 @@ class _InOrder(click.Group):
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="lakehold")
 def cli() -> None:
-    r"""Run a whole data platform on this machine: PostgreSQL, object store, Trino, Airflow, lineage.
+    """Run a whole data platform on this machine: PostgreSQL, object store, Trino, Airflow, lineage.
 
     \b
     First steps:

@@ -27,7 +27,7 @@ def quality() -> None:
 @click.option("--from", "start", type=_DAY, required=True, help="First day, YYYY-MM-DD.")
 @click.option("--to", "end", type=_DAY, default=None, help="The day after the last; by default one day is judged.")
 def run(suite: str, start: datetime, end: datetime | None) -> None:
-    r"""Run a suite over the days [--from, --to), as the operator Gate does; exit code 7 when it stops.
+    """Run a suite over the days [--from, --to), as the operator Gate does; exit code 7 when it stops.
 
     \b
     Example:
@@ -71,7 +71,7 @@ def history(suite: str, table: str, rule: str, days: int, limit: int, as_json: b
 @click.option("--rows", default="", help="SQL condition: profile these rows only.")
 @click.option("--output", type=click.Path(dir_okay=False), default=None, help="Write it there; nothing is replaced.")
 def propose(table: str, rows: str, output: str | None) -> None:
-    r"""Print a first suite for TABLE (schema.table), made from a profile of its data, for a person to edit.
+    """Print a first suite for TABLE (schema.table), made from a profile of its data, for a person to edit.
 
     \b
     Example:

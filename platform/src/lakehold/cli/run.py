@@ -45,7 +45,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--to", "until", type=_DAY, help="The day after the last one; by default the day after --from.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the tasks until the run has ended.")
 def run(dag: str, first: datetime | None, until: datetime | None, wait: bool) -> None:
-    r"""Run DAG now and follow its tasks live. Exit code 7 when the run fails.
+    """Run DAG now and follow its tasks live. Exit code 7 when the run fails.
 
     An interval that was run before is run again. Ctrl-C ends the following, not the run.
 

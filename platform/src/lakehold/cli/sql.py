@@ -33,7 +33,7 @@ _TABLE_ROWS = 1000
 @click.option("--user", default="engineer", show_default=True, help="Trino user: admin, engineer, analyst, …")
 @click.option("--schema", default=None, help="Schema for names without one.")
 def sql(statement: str, form: str, user: str, schema: str | None) -> None:
-    r"""Run a SQL statement on Trino; "-" reads it from standard input. Ctrl-C cancels the query.
+    """Run a SQL statement on Trino; "-" reads it from standard input. Ctrl-C cancels the query.
 
     csv and json stream, so they are for large answers; json is one object per line.
 

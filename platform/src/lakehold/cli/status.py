@@ -19,7 +19,7 @@ _STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "red", "failed
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: {healthy, memory, processes: [...]}.")
 def status(as_json: bool) -> None:
-    r"""Show every process: pid, health, address, memory (PSS), restarts and time up.
+    """Show every process: pid, health, address, memory (PSS), restarts and time up.
 
     Exits with 6 when nothing runs or something that should is not healthy.
 

@@ -23,7 +23,7 @@ _KINDS = {"publish": "green", "rollback": "yellow", "tag": "dim"}
 
 @click.group()
 def tables() -> None:
-    r"""What is being written and not published yet, what happened to a table, and how to undo it.
+    """What is being written and not published yet, what happened to a table, and how to undo it.
 
     \b
     A run writes to a shadow of each schema, gates judge the shadow, and publishing moves all its tables at once:
@@ -36,7 +36,7 @@ def tables() -> None:
 @tables.command()
 @_AS_JSON
 def shadows(as_json: bool) -> None:
-    r"""List live shadows: what runs have cloned and neither published nor given up.
+    """List live shadows: what runs have cloned and neither published nor given up.
 
     While a shadow lives, neither its tables nor their originals can be dropped or renamed, for they have the same
     files. A run that died leaves its shadow; the next run of its DAG clears it, or you do.
@@ -72,7 +72,7 @@ def shadows(as_json: bool) -> None:
 @click.option("--group", default=None, help="Only the shadow of this group of the run; by default all of them.")
 @_DRY
 def discard(run: str, group: str | None, dry_run: bool) -> int:
-    r"""Give up the shadows of RUN: what it wrote is not published, and its tables are free again.
+    """Give up the shadows of RUN: what it wrote is not published, and its tables are free again.
 
     What is published stays as it is, and no file is deleted: maintenance removes what only the shadow had below a
     published table's folder, as orphans. The folders of tables that were new in it are named, for you to remove.
@@ -91,7 +91,7 @@ def discard(run: str, group: str | None, dry_run: bool) -> int:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=25, show_default=True, help="Most lines.")
 @_AS_JSON
 def history(table: str, limit: int, as_json: bool) -> None:
-    r"""Tell what happened to a table: every write with its engine, every publication with its run, every way back.
+    """Tell what happened to a table: every write with its engine, every publication with its run, every way back.
 
     The snapshot that readers see now is marked with a star.
 
@@ -120,7 +120,7 @@ def _event(row: Mapping[str, Any]) -> Sequence[str | Text]:
 @click.option("--to", default=None, help="Of a table: a snapshot, a time (UTC) or a run. Of a run: before or after it.")
 @_DRY
 def rollback(what: str, to: str | None, dry_run: bool) -> int:
-    r"""Take the publication of a run back, all its tables at once, or bring one table back.
+    """Take the publication of a run back, all its tables at once, or bring one table back.
 
     Nothing is deleted: what is taken back is still in the tables' history, and `--to after` puts it in force again. A
     table that was new with the run leaves the catalog; its files stay. When somebody has changed one of the tables

@@ -16,7 +16,7 @@ _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one
 @_TABLES
 @_AS_JSON
 def status(tables: tuple[str, ...], as_json: bool) -> int:
-    r"""How tables are: files, deleted rows, snapshots, orphans, and what they need.
+    """How tables are: files, deleted rows, snapshots, orphans, and what they need.
 
     TABLE is schema.table, or a schema for all of its tables; without one, all. Only metadata are read.
 
@@ -47,7 +47,7 @@ def plan(tables: tuple[str, ...], as_json: bool) -> int:
     "--budget-seconds", type=click.IntRange(min=1), help="Time to spend; by default what maintenance.yml says."
 )
 def maintain(tables: tuple[str, ...], dry_run: bool, budget_seconds: int | None) -> int:
-    r"""Do what pays: compact, expire snapshots, delete orphans, compute statistics.
+    """Do what pays: compact, expire snapshots, delete orphans, compute statistics.
 
     Never on a table that a run is about to publish. Before and after are recorded in ops.table_maintenance. It may be
     stopped at any moment; the next run goes on.

@@ -16,7 +16,7 @@ from lakehold.release.store import Store
 @click.command()
 @click.argument("components", nargs=-1, metavar="[COMPONENT]...")
 def up(components: tuple[str, ...]) -> None:
-    r"""Bring the platform up, or the named components and what they need.
+    """Bring the platform up, or the named components and what they need.
 
     Fetches what is missing, writes the configuration, starts every process in dependency order and waits until each is
     healthy. What runs already is left alone; a component whose configuration has changed is started again. A process
