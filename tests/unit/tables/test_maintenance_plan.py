@@ -143,6 +143,11 @@ def test_files_of_expired_snapshots_stay_for_readers_and_go_before_the_next_expi
     assert kinds(plan(table(expired=expired), Policy(), Past(), later)) == ["sweep"]
 
 
+def test_manifests_without_a_live_file_are_left_out_rather_than_merged() -> None:
+    assert kinds(plan(table(manifests=41, dead_manifests=40), Policy(), Past(), NOW)) == ["prune"]
+    assert kinds(plan(table(manifests=42, dead_manifests=1), Policy(), Past(), NOW)) == ["manifests"]
+
+
 def test_statistics_follow_change() -> None:
     large = table(rows=100_000)
     assert kinds(plan(large, Policy(), Past(), NOW)) == ["analyze"]
@@ -190,7 +195,7 @@ def test_whatever_a_table_looks_like(
     )
     past = Past(first_seen=NOW - timedelta(days=seen))
     actions = plan(state, Policy(), past, NOW)
-    order = ["sort", "compact", "deletes", "manifests", "sweep", "expire", "orphans", "analyze"]
+    order = ["sort", "compact", "deletes", "manifests", "prune", "sweep", "expire", "orphans", "analyze"]
     assert kinds(actions) == sorted(kinds(actions), key=order.index)
     assert all(action.reason and action.seconds >= 0 and action.bytes >= 0 for action in actions)
     assert [one.dry for one in actions if one.kind == "orphans"] in ([], [seen < 7])

@@ -43,6 +43,9 @@ class Workshop:
         if action.kind == "expire":
             self._expire(table, state, policy)
             return None
+        if action.kind == "prune":
+            self._prune(table, state)
+            return None
         if action.kind == "sweep":
             return self._sweep(table, state)
         if action.kind == "orphans":
@@ -91,6 +94,20 @@ class Workshop:
         )
         try:
             self._catalog.commit_table(table, _unmoved(table, self._platform.catalog.get("type", "")), updates)
+        except CommitFailedException as error:
+            raise ConflictError(f"{state.name} was committed to meanwhile.", why=str(error)) from error
+
+    def _prune(self, table: Any, state: TableState) -> None:
+        """Commit a snapshot of the same files without the manifests that have none.
+
+        Engines keep a manifest of deleted entries until the next commit of data, which leaves it out; an append of
+        nothing is such a commit.
+        """
+        from pyiceberg.exceptions import CommitFailedException
+
+        try:
+            with table.transaction() as transaction, transaction.update_snapshot().fast_append():
+                pass
         except CommitFailedException as error:
             raise ConflictError(f"{state.name} was committed to meanwhile.", why=str(error)) from error
 

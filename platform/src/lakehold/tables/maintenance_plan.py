@@ -15,7 +15,7 @@ from typing import Literal
 from lakehold.tables.policy import Policy
 from lakehold.tables.state import TableState, expirable
 
-Kind = Literal["compact", "sort", "deletes", "manifests", "expire", "sweep", "orphans", "analyze"]
+Kind = Literal["compact", "sort", "deletes", "manifests", "prune", "expire", "sweep", "orphans", "analyze"]
 Engine = Literal["trino", "spark", "pyiceberg"]
 
 OF_DATA: tuple[Kind, ...] = ("sort", "compact", "deletes")
@@ -61,6 +61,7 @@ def plan(state: TableState, policy: Policy, past: Past, now: datetime) -> list[A
     found = [
         rewrite,
         _manifests(state, policy),
+        _prune(state, policy),
         _sweep(state, policy, now),
         _expire(state, policy, now),
         _orphans(state, policy, past, now),
@@ -139,10 +140,18 @@ def _deletes(state: TableState, policy: Policy) -> Action | None:
 
 def _manifests(state: TableState, policy: Policy) -> Action | None:
     needed = max(state.manifest_kinds, ceil(state.manifest_bytes / policy.manifests.target))
-    if state.manifests - needed < policy.manifests.least:
+    alive = state.manifests - state.dead_manifests
+    if alive - needed < policy.manifests.least:
         return None
-    reason = f"{state.manifests:,} manifests where {needed:,} would do"
-    return _priced("manifests", "trino", reason, state.manifest_bytes, state.manifests)
+    reason = f"{alive:,} manifests where {needed:,} would do"
+    return _priced("manifests", "trino", reason, state.manifest_bytes, alive)
+
+
+def _prune(state: TableState, policy: Policy) -> Action | None:
+    if state.dead_manifests < policy.manifests.dead:
+        return None
+    reason = f"{state.dead_manifests:,} manifests only tell of files taken away"
+    return _priced("prune", "pyiceberg", reason, 0, 0)
 
 
 def _expire(state: TableState, policy: Policy, now: datetime) -> Action | None:

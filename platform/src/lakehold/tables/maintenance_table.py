@@ -22,7 +22,7 @@ FAILURES: tuple[type[Exception], ...] = (LakeholdError, OSError, ValueError)
 """What may go wrong with one table and leaves the others alone."""
 GIVEN_UP = "given up"
 FAILED = "failed"
-_FELT = (*REWRITES, "expire")
+_FELT = (*REWRITES, "prune", "expire")
 """Actions after which a reader plans or scans faster."""
 _ATTEMPTS = 2
 """Times an action is tried that another commit came before."""

@@ -22,10 +22,11 @@ def measure(table: Any, policy: Policy) -> TableState:
     """Return the state of a pyiceberg ``Table``. The location is not listed: ``orphans`` is ``None``."""
     metadata, current = table.metadata, table.metadata.current_snapshot()
     manifests = current.manifests(table.io) if current else []
+    alive = [manifest for manifest in manifests if manifest.has_added_files() or manifest.has_existing_files()]
     order = sort_columns(table)
     leading = _field_id(table, policy.compaction.order or order)
     files = _Files(leading, _type_of(table, leading))
-    for entries in fetch(table.io, manifests):
+    for entries in fetch(table.io, alive):
         for entry in entries:
             files.add(entry)
     schema, name = table.name()[-2:]
@@ -44,8 +45,9 @@ def measure(table: Any, policy: Policy) -> TableState:
         delete_rows=files.delete_rows,
         equality_deletes=files.equality_deletes,
         manifests=len(manifests),
-        manifest_bytes=sum(manifest.manifest_length for manifest in manifests),
-        manifest_kinds=max(1, len({(manifest.partition_spec_id, manifest.content) for manifest in manifests})),
+        manifest_bytes=sum(manifest.manifest_length for manifest in alive),
+        dead_manifests=len(manifests) - len(alive),
+        manifest_kinds=max(1, len({(manifest.partition_spec_id, manifest.content) for manifest in alive})),
         snapshots=tuple(_snapshots(metadata)),
         refs=tuple(_refs(metadata)),
         order=order,

@@ -80,6 +80,7 @@ class Manifests(_Section):
 
     target: Size = Field(default=8_000_000, description="Size a manifest should have.")
     least: int = Field(default=20, ge=2, description="Manifests more than needed from which on they are merged.")
+    dead: int = Field(default=2, ge=1, description="Manifests without a live file from which on they are left out.")
 
 
 class Snapshots(_Section):

@@ -83,6 +83,8 @@ class TableState:
     """Delete files that delete by value; any engine must read the data to apply them."""
     manifests: int = 0
     manifest_bytes: int = 0
+    dead_manifests: int = 0
+    """Those of them that only tell of files taken away; readers still walk through them."""
     manifest_kinds: int = 1
     """Partition specs times contents (data, deletes): a manifest holds one of them only."""
     snapshots: tuple[Snapshot, ...] = ()
