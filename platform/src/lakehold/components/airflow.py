@@ -142,6 +142,8 @@ AIRFLOW = Component(
             health=lambda site: _heartbeat(site, "triggerer"),
             memory_mb=350,
             start_seconds=180,
+            # It asks its child to end, and asks again, more firmly, after 10 s and 20 s.
+            stop_seconds=30,
         ),
     ),
 )
