@@ -17,6 +17,7 @@ import requests
 from fake_gateway import TOKENS, Client, FakeGateway
 from free_ports import free_ports
 from lakehold.components import spark, trino
+from lakehold.components.airflow_tasks import platform_of
 from lakehold.components.model import Site
 from lakehold.components.registry import component
 from lakehold.tables.catalog import (
@@ -26,9 +27,11 @@ from lakehold.tables.catalog import (
     spark_catalog_conf,
     trino_catalog_properties,
 )
+from lakehold.tables.shadow import Audit
 from rest_catalog import rest_catalog
 from trino.auth import BasicAuthentication
 from trino.dbapi import connect
+from trino.exceptions import TrinoQueryError
 
 pytestmark = pytest.mark.component
 
@@ -155,6 +158,65 @@ def test_three_engines_share_a_table_in_either_kind_of_catalog(engines: Any, res
         files = {row[0] for row in sql(lab, f'SELECT file_path FROM {catalog}.silver."shared$files"')}
         assert len(files) == 3
         assert {file.split("/shared-")[0] for file in files} == {place}
+
+
+def verb(site: Site, *arguments: str, code: int = 0) -> str:
+    described = site.state / "work" / "outside.json"
+    described.write_text(platform_of(site).dumps(), encoding="utf-8")
+    described.chmod(0o600)
+    result = subprocess.run(
+        [str(site.pythons["engine"]), "-m", "lakehold.tables.run", *arguments],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(site.state),
+            "PYTHONPATH": str(HERE.parents[2] / "platform" / "src"),
+            "LAKEHOLD_PLATFORM": str(described),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == code, result.stdout + result.stderr[-3000:]
+    return result.stdout + result.stderr
+
+
+def test_trino_writes_what_is_published_and_cannot_harm_it_through_a_clone(engines: Any, rest: Site) -> None:
+    audit, readable = Audit("daily/one", "bronze"), "SELECT n FROM outside.bronze.kept ORDER BY n"
+    shadow, of = f"outside.{audit.schema('bronze')}", ["--run", audit.run, "--group", audit.group]
+    for table in ("kept", "replaced"):
+        sql(engines, f"CREATE TABLE outside.bronze.{table} AS SELECT 1 n")
+    verb(rest, "clone", *of, "--schema", "bronze")
+    sql(engines, f"INSERT INTO {shadow}.kept VALUES 2")
+    sql(engines, f"CREATE OR REPLACE TABLE {shadow}.replaced WITH (partitioning = ARRAY['d']) AS SELECT 5 n, 6 d")
+    sql(engines, f"CREATE TABLE {shadow}.new AS SELECT 7 n")
+    sql(engines, f"CREATE VIEW {shadow}.seen AS SELECT sum(n) n FROM {shadow}.kept")
+    assert sql(engines, readable) == [[1]]
+    verb(rest, "publish", *of)
+    assert sql(engines, readable) == [[1], [2]]
+    assert sql(engines, "SELECT * FROM outside.bronze.replaced, outside.bronze.new, outside.bronze.seen") == [
+        [5, 6, 7, 3]
+    ]
+    tagged = sql(engines, f"SELECT r.n FROM outside.bronze.replaced FOR VERSION AS OF '{audit.tag}' r")
+    assert tagged == [[5]]
+    assert sql(engines, 'SELECT count(*) FROM outside.bronze."replaced$snapshots"') == [[2]], "its history is kept"
+    verb(rest, "clone", *of, "--schema", "bronze")
+    for statement, reason in (
+        (f"ALTER TABLE {shadow}.kept EXECUTE remove_orphan_files", "shorter than the minimum retention"),
+        (f"ALTER TABLE {shadow}.kept EXECUTE expire_snapshots", "GC is disabled"),
+    ):
+        with pytest.raises(TrinoQueryError, match=reason):
+            sql(engines, statement)
+    sql(engines, f"DROP TABLE {shadow}.kept")
+    sql(engines, f"ALTER TABLE {shadow}.replaced RENAME TO {audit.schema('bronze')}.renamed")
+    assert sql(engines, readable) == [[1], [2]]
+    assert "is gone" in verb(rest, "publish", *of, code=8)
+    verb(rest, "discard", "--run", audit.run)
+    assert sql(engines, readable) == [[1], [2]]
+    verb(rest, "rollback", audit.run)
+    assert sql(engines, readable) == [[1]]
+    assert sql(engines, "SELECT * FROM outside.bronze.replaced") == [[1]]
+    assert {row[0] for row in sql(engines, "SHOW TABLES FROM outside.bronze")} == {"kept", "replaced"}
 
 
 def test_without_a_valid_login_the_catalog_is_shut(engines: Any, gateway: FakeGateway, rest: Site) -> None:

@@ -98,6 +98,12 @@ def test_without_a_login_no_engine_is_told_of_one() -> None:
         assert "iceberg.rest-catalog.security" not in values
 
 
+def test_trino_removes_no_orphans_of_a_rest_catalog() -> None:
+    key = "iceberg.remove-orphan-files.min-retention"
+    assert trino_catalog_properties(rest_site())[key] == "36500d"
+    assert key not in trino_catalog_properties(SITE)
+
+
 def test_each_engine_logs_in_with_a_credential() -> None:
     site = rest_site(credential_file="c", oauth2_uri="https://login.example/token", oauth2_scope="PRINCIPAL_ROLE:ALL")
     trino, spark, pyiceberg = trino_catalog_properties(site), spark_catalog_conf(site), pyiceberg_properties(site)

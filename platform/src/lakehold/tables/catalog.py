@@ -73,6 +73,8 @@ def _trino_catalog_type(site: Installation) -> dict[str, str]:
             "iceberg.catalog.type": "rest",
             "iceberg.rest-catalog.uri": _rest_uri(catalog),
             "iceberg.rest-catalog.warehouse": _warehouse(catalog),
+            # It ignores gc.enabled, so on a clone it would take its original's history. Our own maintenance does not.
+            "iceberg.remove-orphan-files.min-retention": "36500d",
             **_trino_login(site),
         }
     return {
