@@ -94,7 +94,7 @@ def measured(state: Path, commits: int, deletes: int, repeat: int) -> dict[str, 
 
 def delete(connection: Any, commits: int, deletes: int) -> None:
     """Delete rows spread over the table, some at a time."""
-    ids = [str(1 + number * commits // deletes) for number in range(deletes)]
+    ids = [str(number * commits // deletes) for number in range(deletes)]
     for start in range(0, deletes, _DELETES_A_STATEMENT):
         some = ", ".join(ids[start : start + _DELETES_A_STATEMENT])
         ask(connection, "DELETE FROM {worn} WHERE id IN ({some})", some=some)

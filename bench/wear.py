@@ -36,10 +36,10 @@ class Writer:
         self._parent: int | None = None
 
     def snapshot(self, number: int) -> Snapshot:
-        """Write the files of commit ``number`` (from 1) and return its snapshot."""
+        """Write the files of commit ``number`` (from 1), whose row has the id before it, and return its snapshot."""
         metadata = self._table.metadata
         identifier = metadata.new_snapshot_id()
-        row = pyarrow.table({"id": [number], "day": [f"day {number % 7}"], "value": [number / 2]}, schema=SCHEMA)
+        row = pyarrow.table({"id": [number - 1], "day": [f"day {number % 7}"], "value": [number / 2]}, schema=SCHEMA)
         (file,) = _dataframe_to_data_files(metadata, row, self._table.io)
         added = ManifestEntry.from_args(
             status=ManifestEntryStatus.ADDED, snapshot_id=identifier, sequence_number=None, data_file=file
@@ -89,7 +89,7 @@ class Writer:
 def wear(name: str, commits: int) -> None:
     """Make the table and its commits."""
     catalog = load_catalog(**platform.load().catalog)
-    table = catalog.create_table(name, SCHEMA)
+    table = catalog.create_table(name, SCHEMA, properties={"commit.manifest-merge.enabled": "true"})
     writer = Writer(table)
     for start in range(1, commits + 1, MERGED):
         updates: list[Any] = []

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow
@@ -25,6 +26,9 @@ from lakehold.tables.references import References
 from pyiceberg.catalog import load_catalog
 from pyiceberg.transforms import IdentityTransform
 
+sys.path.insert(0, str(Path(__file__).parents[3] / "bench"))
+from wear import wear
+
 SCHEMA = pyarrow.schema([("id", pyarrow.int64()), ("day", pyarrow.string()), ("value", pyarrow.float64())])
 CATALOG = load_catalog(**platform.load().catalog)
 
@@ -35,18 +39,13 @@ def rows(first: int, count: int = 1) -> pyarrow.Table:
     return pyarrow.table(values, schema=SCHEMA)
 
 
-def worn(wanted: list[Any]) -> int:
+def worn(wanted: list[Any]) -> None:
     """Make a table of one-row commits: name, commits."""
     name, commits = wanted
     CATALOG.create_namespace_if_not_exists(name.split(".")[0])
     with contextlib.suppress(Exception):
         CATALOG.purge_table(name)
-    table = CATALOG.create_table(name, SCHEMA, properties={"commit.manifest-merge.enabled": "true"})
-    for start in range(0, commits, 25):
-        with table.transaction() as transaction:
-            for number in range(start, min(start + 25, commits)):
-                transaction.append(rows(number))
-    return int(table.metadata.last_sequence_number)
+    wear(name, commits)
 
 
 def ranges(wanted: list[Any]) -> None:

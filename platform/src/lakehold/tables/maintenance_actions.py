@@ -18,6 +18,8 @@ from lakehold.tables.policy import Policy
 from lakehold.tables.references import Object, Reach, References, Store, counted, neighbours, place, unreferenced
 from lakehold.tables.state import Orphans, TableState, expirable
 
+_OURS = {"lakehold.maintenance": "prune"}
+"""In the summary of a snapshot that no job explains."""
 _LOST = ("ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT")
 """Trino's names for a commit that met another one."""
 
@@ -106,7 +108,7 @@ class Workshop:
         from pyiceberg.exceptions import CommitFailedException
 
         try:
-            with table.transaction() as transaction, transaction.update_snapshot().fast_append():
+            with table.transaction() as transaction, transaction.update_snapshot(_OURS).fast_append():
                 pass
         except CommitFailedException as error:
             raise ConflictError(f"{state.name} was committed to meanwhile.", why=str(error)) from error
