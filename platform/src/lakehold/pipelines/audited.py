@@ -21,7 +21,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from lakehold.config.platform import Platform, load
-from lakehold.errors import BusyError, ConflictError
+from lakehold.errors import BusyError, ConflictError, DataError
 from lakehold.pipelines.command import Command
 from lakehold.pipelines.shadows import ShadowedGroup
 from lakehold.tables.shadow import Audit
@@ -48,7 +48,7 @@ class Clone(Command):
 
     ui_color = "#dae8fc"
     final_codes: ClassVar[Mapping[int, str]] = {
-        BusyError.exit_code: "another run has not published the same tables yet; the lines above name it"
+        BusyError.exit_code: "the tables are taken, and the time to wait is up; the lines above say by whom"
     }
 
     def __init__(self, *, wait: timedelta | None, **kwargs: Any) -> None:
@@ -108,7 +108,8 @@ class Publish(Command):
     ui_color = "#d5e8d4"
     final_codes: ClassVar[Mapping[int, str]] = {
         ConflictError.exit_code: "somebody else was faster; the lines above say who. Nothing was published: clear the "
-        "group from its clone task on, to do the work again on what is there now"
+        "group from its clone task on, to do the work again on what is there now",
+        DataError.exit_code: "the shadow was given up since; clear the group from its clone task on",
     }
 
     def command(self, context: Mapping[str, Any], platform: Platform) -> list[str]:
