@@ -69,6 +69,13 @@ class Lakehouse:
         assert ended == code, f"{arguments}: {ended}\n{out}{err}"
         return str(out + err)
 
+    def publication(self, *arguments: str) -> str:
+        """Run a verb of the program that publishes; what it printed."""
+        run = self.start("-m", "lakehold.tables.run", *arguments)
+        out, err = run.communicate(timeout=120)
+        assert run.returncode == 0, out + err
+        return str(out)
+
     def plan(self, table: str) -> dict[str, Any]:
         """What is measured and planned for a table."""
         (one,) = json.loads(self.verb("plan", "--json", table))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import time
 from typing import Any
@@ -117,30 +118,31 @@ def test_a_clone_that_shares_the_location_keeps_its_files(lakehouse: Any) -> Non
     assert f"{clone}.shared" not in lakehouse.verb("status")
 
 
-def test_a_table_being_published_is_left_alone(lakehouse: Any) -> None:
-    table = "silver.published"
+def test_a_table_being_published_is_left_alone_and_what_was_published_stays(lakehouse: Any) -> None:
+    table = "gold.published"
     lakehouse.part("worn", table, 12)
+    lakehouse.part("known_since", table, 30)
     lakehouse.policy(snapshots=EAGER, **NO_REWRITES)
     with lakehouse.ledger() as connection:
-        assert guard.claim(connection, ["silver"], wait=0)
+        assert guard.claim(connection, ["gold"], wait=0)
         assert "skipped" in lakehouse.verb("maintain", table)
-        connection.rollback()
-        shadow = (
-            "INSERT INTO audit.shadows (shadow_id, catalog_name, run, audit_group) VALUES (%s, 'lakehouse', 'r', 'g')"
-        )
-        schema = "INSERT INTO audit.shadow_schemas VALUES (%s, 'lakehouse', 'silver', 'silver__audit_0123456789')"
-        identifier = "00000000-0000-0000-0000-000000000001"
-        connection.execute(shadow, (identifier,))
-        connection.execute(schema, (identifier,))
-        connection.commit()
-        told = lakehouse.verb("maintain", table)
-        assert "skipped" in told
-        assert 'run "r"' in told
-        assert len(lakehouse.part("state", table, {})["snapshots"]) == 12
-        connection.execute("DELETE FROM audit.shadows WHERE shadow_id = %s", (identifier,))
-        connection.commit()
+    group = ("--run", "day/1", "--group", "gold")
+    (name,) = re.findall(r"gold -> (\S+)", lakehouse.publication("clone", *group, "--schema", "gold"))
+    lakehouse.part("append", f"{name}.published", 12, 1)
+    told = lakehouse.verb("maintain", table)
+    assert "skipped" in told
+    assert 'run "day/1"' in told
+    assert len(lakehouse.part("state", table, {})["snapshots"]) == 12
+    (tag,) = re.findall(r"tag (\w+)", lakehouse.publication("publish", *group))
+    lakehouse.part("append", table, 13, 1)
     assert "done" in lakehouse.verb("maintain", table)
-    assert len(lakehouse.part("state", table, {})["snapshots"]) == 1
+    assert len(lakehouse.part("state", table, {})["snapshots"]) == 2
+    lakehouse.age(table)
+    lakehouse.verb("maintain", table)
+    # What the clone and the publication wrote on their way has gone, what they published has not.
+    assert set(lakehouse.objects(table)) == set(lakehouse.part("files", table))
+    assert lakehouse.part("ids", table, None) == list(range(14))
+    assert lakehouse.part("ids", table, tag) == list(range(13))
 
 
 def test_maintenance_keeps_a_publication_waiting_and_a_second_maintenance_away(lakehouse: Any) -> None:
