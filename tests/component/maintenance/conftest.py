@@ -81,9 +81,10 @@ class Lakehouse:
         (one,) = json.loads(self.verb("plan", "--json", table))
         return dict(one)
 
-    def policy(self, **sections: Any) -> None:
-        """Write the policy file, with these defaults."""
-        (self.folder / "maintenance.yml").write_text(json.dumps({"defaults": sections}), encoding="utf-8")
+    def policy(self, budget: dict[str, Any] | None = None, **sections: Any) -> None:
+        """Write the policy file, with this budget and these defaults."""
+        written = {"budget": budget or {}, "defaults": sections}
+        (self.folder / "maintenance.yml").write_text(json.dumps(written), encoding="utf-8")
 
     def objects(self, table: str) -> dict[str, Path]:
         """The files below a table's location, as they lie on disk, by ``bucket/key``."""

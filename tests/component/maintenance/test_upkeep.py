@@ -187,6 +187,17 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_next_run_clears_up(lakehou
     assert "nothing to do" in lakehouse.verb("maintain", table)
 
 
+def test_what_does_not_fit_the_budget_waits(lakehouse: Any) -> None:
+    table = "silver.large"
+    lakehouse.part("worn", table, 12)
+    lakehouse.policy(budget={"bytes": 10}, snapshots=EAGER)
+    assert "not in this run" in lakehouse.verb("plan", table)
+    told = lakehouse.verb("maintain", table)
+    assert "do not fit" in told
+    assert "expire (pyiceberg)    done" in told
+    assert lakehouse.part("state", table, {})["files"] == 12
+
+
 def test_an_outside_rest_catalog_is_looked_after_as_well(outside: Any) -> None:
     table = "silver.rest"
     outside.part("worn", table, 6)
