@@ -13,7 +13,7 @@ Change = Callable[[list[Row]], list[Row]]
 
 @dataclass(frozen=True)
 class Damage:
-    """``apply`` is given the day's file and the file of the day before; ``stop`` is who stops it, by which reason."""
+    """``apply`` is given the file of a day of January and that of the day before."""
 
     kind: str
     apply: Callable[[bytes, bytes], bytes]
@@ -101,7 +101,7 @@ DAMAGES = (
         "delays that changed places", rows(swapped("dep_delay", "arr_delay")), "gate", "delays_are_what_the_clock_says"
     ),
     Damage("clocks that changed places", rows(swapped("dep_time", "sched_dep_time")), "job", "column sched_dep_time"),
-    Damage("dates of the next day", rows(every(1, day="16")), "job", "wrong day"),
+    Damage("dates of another month", rows(every(1, month="7")), "job", "wrong day"),
     Damage("hours shifted by a time zone", rows(hours_later), "gate", "scheduled_when_it_says"),
     Damage("a file cut in a line", lambda body, _: body[:-40], "job", "truncated"),
     Damage("a file cut between lines", rows(lambda found: found[:-200]), "gate", "a_whole_day"),

@@ -13,7 +13,8 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from lakehold.quality.outcome import Caller
 from lakehold.tables.shadow import Audit, environment
 from landed import LandedFile, Refused
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.expressions import EqualTo
+from pyiceberg.expressions import EqualTo, In
 
 DAY, AFTER = date(2013, 1, 15), date(2013, 1, 16)
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -76,14 +77,31 @@ def told(found: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def deliver(known: platform.Platform, catalog: Any, shadow: str, kind: Any, days: dict[date, bytes]) -> Any:
-    """Replace the day in the shadow by what the job lets through of the damaged file, and gate it."""
-    body = kind.apply(days[DAY], days[date(2013, 1, 14)])
-    table = arrow(body, DAY)
-    if isinstance(table, Refused):
-        return {"job": list(table.reasons)}
-    catalog.load_table(f"{shadow}.flights").overwrite(table, overwrite_filter=EqualTo("flight_date", DAY))
-    return {"gate": told(gate(known, catalog, DAY, AFTER))}
+def deliver(known: platform.Platform, catalog: Any, shadow: str, days: dict[date, bytes]) -> dict[str, Any]:
+    """Replace days of the shadow by what the job lets through of damaged files, each kind a day, and gate each."""
+    became: dict[str, Any] = {}
+    tables: dict[str, tuple[date, pa.Table]] = {}
+    for kind in DAMAGES:
+        day = DAY if kind.stop == "job" else date(2013, 1, 4) + timedelta(days=len(tables))
+        read = arrow(kind.apply(days[day], days[day - timedelta(days=1)]), day)
+        if isinstance(read, Refused):
+            became[kind.kind] = {"job": list(read.reasons)}
+        else:
+            tables[kind.kind] = (day, read)
+    table = catalog.load_table(f"{shadow}.flights")
+    replaced = In("flight_date", [day for day, _ in tables.values()])
+    table.overwrite(pa.concat_tables(read for _, read in tables.values()), overwrite_filter=replaced)
+
+    def judged(kind: str) -> tuple[str, Any]:
+        day, _ = tables[kind]
+        return kind, {"gate": told(gate(known, catalog, day, day + timedelta(days=1)))}
+
+    moving = [kind.kind for kind in DAMAGES if kind.stop == "quarantine"]
+    with ThreadPoolExecutor(3) as pool:
+        became |= pool.map(judged, [kind for kind in tables if kind not in moving])
+    # One after the other, because each deletes from the table.
+    became |= map(judged, moving)
+    return {kind.kind: {**became[kind.kind], "stop": kind.stop, "reason": kind.reason} for kind in DAMAGES}
 
 
 def more(known: platform.Platform, catalog: Any, shadow: str, day: pa.Table) -> dict[str, Any]:
@@ -110,10 +128,7 @@ def main() -> None:
     unshadowed = dict(os.environ)
     os.environ.update(environment(AUDIT, ["bronze"]))
     shadow = AUDIT.schema("bronze")
-    became = {
-        kind.kind: {**deliver(known, catalog, shadow, kind, days), "stop": kind.stop, "reason": kind.reason}
-        for kind in DAMAGES
-    }
+    became = deliver(known, catalog, shadow, days)
     others = more(known, catalog, shadow, arrow(days[DAY], DAY))
     published = catalog.load_table("bronze.flights").scan(row_filter=EqualTo("flight_date", DAY)).to_arrow()
     quarantine = catalog.load_table("ops.quarantine_bronze_flights").scan().to_arrow()

@@ -65,31 +65,32 @@ def test_a_row_level_rule_says_which_rows_break_it(said: dict[str, Any]) -> None
     }
 
 
-def test_every_suite_is_understood_by_the_installed_great_expectations() -> None:
-    suites = sorted(map(str, (REPOSITORY / "quality").glob("*.yml")))
+def test_every_suite_is_understood_by_the_installed_great_expectations(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "how-to" / "write-a-gate.md").read_text(encoding="utf-8")
+    documented = tmp_path / "delays.yml"
+    documented.write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    suites = sorted(map(str, [*(REPOSITORY / "quality").glob("*.yml"), documented]))
     command = [engine_python(), "-m", "lakehold.quality.check", *suites]
     result = subprocess.run(command, env=PYTHON, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"{len(suites)} suites can be run\n"
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("to_not_be_null", "to_not_be_nul", "expect_column_values_to_not_be_nul is not an expectation"),
-        (
-            "{column: carrier_name}",
-            "{colum: carrier_name}",
-            "expect_column_values_to_not_be_null has no argument colum",
-        ),
-        ("max_value: 1}", "max_value: [1]}", "the arguments of expect_column_values_to_be_between are wrong"),
-    ],
+WRONG = (
+    ("to_not_be_null", "to_not_be_nul", "expect_column_values_to_not_be_nul is not an expectation"),
+    ("{column: carrier_name}", "{colum: carrier_name}", "expect_column_values_to_not_be_null has no argument colum"),
+    ("max_value: 1}", "max_value: [1]}", "the arguments of expect_column_values_to_be_between are wrong"),
 )
-def test_what_it_does_not_understand_is_named_with_its_path(tmp_path: Path, old: str, new: str, said: str) -> None:
-    suite = tmp_path / "gold.yml"
-    suite.write_text((REPOSITORY / "quality" / "gold.yml").read_text().replace(old, new, 1))
-    command = [engine_python(), "-m", "lakehold.quality.check", str(suite)]
+
+
+def test_what_it_does_not_understand_is_named_with_its_path(tmp_path: Path) -> None:
+    suites = []
+    for number, (old, new, _) in enumerate(WRONG):
+        suites.append(tmp_path / f"gold{number}.yml")
+        suites[-1].write_text((REPOSITORY / "quality" / "gold.yml").read_text().replace(old, new, 1))
+    command = [engine_python(), "-m", "lakehold.quality.check", *map(str, suites)]
     result = subprocess.run(command, env=PYTHON, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 3
-    assert said in result.stderr
-    assert "gold.tables[1].rules[" in result.stderr
+    for number, (_, _, said) in enumerate(WRONG):
+        assert said in result.stderr
+        assert f"gold{number}.tables[1].rules[" in result.stderr
