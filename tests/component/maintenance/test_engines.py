@@ -48,21 +48,26 @@ class Reader(threading.Thread):
 
 def test_a_worn_table_is_made_well_and_its_record_says_so(lakehouse: Any) -> None:
     table = "bronze.worn"
-    lakehouse.part("worn", table, 100)
+    lakehouse.part("worn", table, 60)
     lakehouse.query(f"DELETE FROM {table} WHERE id % 10 = 3")
     before = lakehouse.query(SUM + table)
     lakehouse.policy(snapshots={"most": 10}, statistics={"rows": 10})
-    assert [action["kind"] for action in lakehouse.plan(table)["actions"]] == ["compact", "expire", "analyze"]
+    planned = [action["kind"] for action in lakehouse.plan(table)["actions"]]
+    assert planned[0] == "compact"
+    assert planned[-2:] == ["expire", "analyze"]
     told = lakehouse.verb("maintain", table)
     # Trino computes statistics of what it writes: after the compaction there is nothing left to analyze.
-    assert [line.split()[1] for line in told.splitlines()[:-1]] == ["compact", "prune", "expire"]
+    did = [line.split()[1] for line in told.splitlines() if line.startswith(table)]
+    assert did[0] == "compact"
+    assert did[-1] == "expire"
     state = lakehouse.part("state", table, {})
-    assert (state["files"], state["delete_files"], state["rows"], len(state["snapshots"])) == (1, 0, 90, 10)
+    assert (state["files"], state["delete_files"], state["rows"], len(state["snapshots"])) == (1, 0, 54, 10)
+    assert state["dead_manifests"] == 0
     assert state["rows_unanalyzed"] is not None
     assert lakehouse.query(SUM + table) == before
     assert "nothing to do" in lakehouse.verb("maintain", table)
     whole = next(row for row in lakehouse.part("records", table) if row["action"] == "all")
-    assert (whole["files_before"], whole["files_after"], whole["delete_files_before"]) == (100, 1, 10)
+    assert (whole["files_before"], whole["files_after"], whole["delete_files_before"]) == (60, 1, 6)
     assert whole["scan_ms_after"] < whole["scan_ms_before"]
     assert whole["planning_ms_before"] > 0
     assert lakehouse.query(f"SELECT count(*) FROM ops.table_maintenance WHERE table_name = '{table}'")[0][0] >= 5

@@ -80,6 +80,7 @@ def test_a_rewrite_is_not_done_twice_on_an_unchanged_table() -> None:
     worn = table(partitions=(small(50),))
     assert kinds(plan(worn, Policy(), Past(done={"compact": 0}), NOW)) == ["compact"]
     assert plan(worn, Policy(), Past(done={"compact": 1}), NOW) == []
+    assert plan(worn, Policy(), Past(done={"sort": 1}), NOW) == []
 
 
 def test_few_small_files_or_files_that_would_stay_as_many_are_left() -> None:

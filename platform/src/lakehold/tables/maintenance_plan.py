@@ -71,8 +71,9 @@ def plan(state: TableState, policy: Policy, past: Past, now: datetime) -> list[A
 
 
 def _was_done(action: Action, state: TableState, past: Past) -> bool:
-    """Whether the same rewrite was the last thing that happened to the table: it would find the same files again."""
-    return action.kind in REWRITES and past.done.get(action.kind) == state.sequence
+    """Whether such a rewrite was the last thing that happened to the table: it would find the same files again."""
+    like = OF_DATA if action.kind in OF_DATA else (action.kind,)
+    return action.kind in REWRITES and any(past.done.get(kind) == state.sequence for kind in like)
 
 
 def small_limit(policy: Policy) -> int:

@@ -87,6 +87,9 @@ class TableWork:
                 break  # somebody else is at work on the table
         if any(record.outcome == DONE for record in self.records):
             self.records.append(self._whole(first, began))
+        # The later actions of a run commit too, and are no reason to do the earlier ones again.
+        sequence = self._survey.state.sequence
+        self.records = [replace(record, sequence_after=sequence) for record in self.records]
 
     def _next(self) -> Action | None:
         return next((action for action in self._survey.actions if action.kind not in self._over), None)
