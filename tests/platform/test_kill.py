@@ -18,6 +18,8 @@ from lakehold.errors import NotRunningError
 from lakehold.pipelines.client import FINISHED, AirflowClient, Interval, Run
 from running_platform import RunningPlatform, wait_for
 
+pytestmark = pytest.mark.timeout(1200)
+
 DAY = Interval(start=date(2013, 1, 1), end=date(2013, 1, 2))
 DAG = "flights_daily"
 Answer = TypeVar("Answer")
