@@ -14,7 +14,8 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto
 h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem } p { margin: .3rem 0 }
 table { border-collapse: collapse; width: 100% } caption { text-align: left; font-weight: 600; padding: .3rem 0 }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid var(--line) }
-th:nth-child(4), th:nth-child(5), td.n { text-align: right; font-variant-numeric: tabular-nums } code { font-size: .92em }
+th:nth-child(4), th:nth-child(5), td.n { text-align: right; font-variant-numeric: tabular-nums }
+code { font-size: .92em }
 .word { font-weight: 600; padding: .05rem .5rem; border-radius: .3rem; white-space: nowrap }
 .ok { background: #2a93401f; color: #2a9340 } .quarantined { background: #2d6cdf1f; color: #2d6cdf }
 .warn { background: #b975001f; color: #b97500 } .BLOCK { background: #c62f2f1f; color: #c62f2f }
