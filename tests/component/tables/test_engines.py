@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -247,3 +249,18 @@ def test_views_schemas_and_partitions_go_along(lake: Any) -> None:
     assert "does not exist" in refusal(lake, "SELECT * FROM gold.more")
     lake.verb("rollback", AUDIT.run, "--to", "after")
     assert sql(lake, "SELECT * FROM gold.more, gold.same, gold.past") == [[2, 2, 2]]
+
+
+def test_a_reader_never_sees_what_was_not_published(lake: Any) -> None:
+    lake.clear()
+    spec = importlib.util.spec_from_file_location("bench_publishing", REPOSITORY / "bench" / "publishing.py")
+    assert spec
+    assert spec.loader
+    bench = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = bench
+    spec.loader.exec_module(bench)
+    result = bench.reading(lake, runs=20)
+    assert result["violations"] == []
+    assert result["fates"]["published"]
+    assert result["fates"]["failed"]
+    assert result["answers_by_tag"] > 5
