@@ -81,10 +81,12 @@ def test_a_late_correction_replaces_its_day_and_can_be_taken_back(
     platform, _ = day_run
     before = fingerprints(platform)
     airline.deliver_without_some_rows(DAY, 40)
-    platform.run_days(DAY, "2013-01-02")
+    try:
+        platform.run_days(DAY, "2013-01-02")
+    finally:
+        airline.deliver(DAY)
     [answer] = platform.sql(f"select count(*) as n from {FLIGHTS} where flight_date = date '{DAY}'")
     assert int(answer["n"]) == len(airline.rows(DAY)) - 40
-    airline.deliver(DAY)
     platform.run_days(DAY, "2013-01-02")
     assert fingerprints(platform) == before
 
