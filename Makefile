@@ -40,7 +40,7 @@ test: setup ## Run all tests, the fast ones first (TESTS=tests/unit runs some).
 	@$(LAKEHOLD) pins fetch --with-tests
 	@set -e; for tests in $(TESTS); do \
 	  case $$tests in tests/platform*) workers=0;; *) workers=2;; esac; \
-	  $(PYTEST) --numprocesses $$workers --dist loadgroup $$tests; \
+	  $(PYTEST) --numprocesses $$workers --dist loadfile $$tests; \
 	done
 
 lint: setup ## Check style, types, layers and YAML; change nothing.

@@ -26,19 +26,6 @@ _NOBODY = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 _NOBODY += ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
 
 
-STACKS = {"airflow", "catalog", "dbt", "maintenance", "quality", "spark", "tables", "trino"}
-"""Folders whose tests start JVMs or Airflow; two such at once would starve each other on two cores."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests, which share servers, in one process, and all that start a stack in the same one."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            room = item.path.relative_to(here).parts[0]
-            item.add_marker(pytest.mark.xdist_group("stack" if room in STACKS else str(item.path)))
-
-
 class Lab:
     """Starts components of one site, each once, and stops them all in the end."""
 
