@@ -100,9 +100,9 @@ class Airflow:
         return roots + [child for root in roots for child in root.children(recursive=True)]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def airflow(new_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """Airflow with PostgreSQL and the object store; one for all files of this folder, whose DAGs share nothing."""
+    """Airflow with PostgreSQL and the object store, for one file: it would slow down all others if it ran on."""
     checkout = tmp_path_factory.mktemp("checkout")
     shutil.copytree(HERE / "checkout", checkout, dirs_exist_ok=True)
     (checkout / "platform").symlink_to(REPOSITORY / "platform")
