@@ -82,16 +82,13 @@ def _kill(lake: Any, verb: list[str], after: float) -> bool:
     return running
 
 
-def test_publishing_twenty_tables_takes_less_than_a_second(fresh: Any) -> None:
+def test_twenty_tables_are_published_together(fresh: Any) -> None:
+    """How long it takes is measured by ``bench/publishing.py``, which fails when it is a second."""
     write(fresh, "zero", TABLES)
-    taken = []
     for number in range(2):
         fresh.verb("clone", *OF, "--schema", "gold")
         write(fresh, f"run{number}", [name.replace("gold.", f"{AUDIT.schema('gold')}.") for name in TABLES])
-        begin = time.monotonic()
         fresh.verb("publish", *OF)
-        taken.append(time.monotonic() - begin)
-    assert min(taken) < 1, taken
     found = fresh.part("read", {"tables": TABLES, "tag": tag_of(AUDIT.run)})
     assert all(len(rows) == 3 for rows in found.values())
 
