@@ -68,7 +68,11 @@ def publishing_rows(publishing: Numbers, gates: Numbers) -> list[Row]:
         ),
         ("— Great Expectations by itself ÷ the same query", str(gates["stock_vs_by_hand"]), ""),
         *(
-            (f"Publishing {size}", f"{timing[size]['as_a_program']} s", "under 1 s" if size.startswith("20 ") else "")
+            (
+                f"Publishing {size} (as a program of its own, with Python's start)",
+                f"{timing[size]['seconds']} s ({timing[size]['as_a_program']} s)",
+                "the first under 1 s" if size.startswith("20 ") else "",
+            )
             for size in ("1 tables", "20 tables", many, "80 tables")
         ),
         (
