@@ -20,6 +20,7 @@ from lakehold.tables import maintenance
 from lakehold.tables.maintenance_history import Record
 from lakehold.tables.maintenance_plan import Action
 from lakehold.tables.maintenance_run import Run
+from lakehold.tables.maintenance_spark import rewrite
 from lakehold.tables.measure import measure
 from lakehold.tables.policy import Policy, PolicyFile
 from lakehold.tables.references import References
@@ -131,6 +132,13 @@ def known_since(wanted: list[Any]) -> None:
     run.history.add([Record(run_id=uuid.uuid4().hex, table_name=name, table_uuid=identifier, **seen)])
 
 
+def by_spark(wanted: list[Any]) -> None:
+    """Have Spark do an action, whether it pays or not: name, kind, sections of a policy."""
+    name, kind, sections = wanted
+    policy = PolicyFile({"defaults": sections}).of(*name.split("."))
+    rewrite(platform.load(), kind, measure(CATALOG.load_table(name), policy), policy, 240)
+
+
 def stale(wanted: list[Any]) -> list[str]:
     """Expire a table's snapshots as they were read before another commit; what came of it: name."""
     name = wanted[0]
@@ -151,7 +159,22 @@ def stale(wanted: list[Any]) -> list[str]:
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     each.__name__: each
-    for each in (worn, ranges, append, ids, tag, branch, state, files, location, verb, records, known_since, stale)
+    for each in (
+        worn,
+        ranges,
+        append,
+        ids,
+        tag,
+        branch,
+        state,
+        files,
+        location,
+        verb,
+        records,
+        known_since,
+        by_spark,
+        stale,
+    )
 }
 
 
