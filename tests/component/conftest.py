@@ -120,13 +120,12 @@ class Lab:
         process = next(each for part in COMPONENTS for each in part.processes if each.name == name)
         self.started -= {part.name for part in COMPONENTS if process in part.processes}
         running = self.running.pop(name)
-        family = [running, *psutil.Process(running.pid).children(recursive=True)]
         running.send_signal(getattr(signal, f"SIG{process.stop_signal}"))
         try:
             running.wait(process.stop_seconds)
         except subprocess.TimeoutExpired:
             # What the supervisor does with one that takes longer than it may.
-            for each in family:
+            for each in [*psutil.Process(running.pid).children(recursive=True), running]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     each.kill()
             running.wait()
