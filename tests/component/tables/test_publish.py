@@ -218,6 +218,25 @@ def test_what_was_published_and_taken_back_beside_stays_in_the_history(fresh: An
     assert read(fresh, "gold.a") == {"gold.a": [[ONE.run, 1], ["zero", 1]]}
 
 
+def test_what_a_published_run_writes_again_without_a_clone_does_not_pass_for_published(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a")
+    clone(fresh, ONE)
+    write(fresh, "one", *in_shadow(ONE, "a"))
+    fresh.verb("publish", *of(ONE))
+    assert "published already" in fresh.verb("publish", *of(ONE))
+    # As dbt does when its task is cleared: it makes the schema it is to write to, if there is none.
+    fresh.part("make_schema", ONE.schema("gold"))
+    write(fresh, "again", *in_shadow(ONE, "a"))
+    refused = fresh.verb("publish", *of(ONE), code=REFUSED)
+    assert "has written since it was published" in refused
+    assert ONE.schema("gold") in refused
+    clone(fresh, ONE)
+    assert read(fresh, *in_shadow(ONE, "a")) == {in_shadow(ONE, "a")[0]: [["one", 1], ["zero", 1]]}
+    write(fresh, "again", *in_shadow(ONE, "a"))
+    fresh.verb("publish", *of(ONE))
+    assert read(fresh, "gold.a") == {"gold.a": [["again", 1], ["one", 1], ["zero", 1]]}
+
+
 def test_a_later_run_is_refused_or_waits_and_a_given_up_shadow_leaves_nothing(fresh: Any) -> None:
     write(fresh, "zero", "gold.a")
     clone(fresh, ONE)

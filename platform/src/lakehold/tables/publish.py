@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -67,7 +67,7 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
     with ledger.connect(platform) as connection:
         found = ledger.live(connection, catalog, run=audit.run, group=audit.group)
         if not found:
-            return earlier(connection, catalog, audit)
+            return earlier(connection, catalog, audit, pointers.schemas(connection, catalog, audit.ending))
         shadow, entry = found[0], Entry(id=uuid.uuid4(), run=audit.run, group=audit.group, kind="publish")
         attempt = _Attempt(connection, files, catalog, shadow, entry, int(tag_days * _DAY))
         for _ in range(_ROUNDS):
@@ -81,10 +81,19 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
     )
 
 
-def earlier(connection: Connection, catalog: str, audit: Audit) -> Published:
-    """Return the run's last publication, if that is what became of its shadow."""
+def earlier(connection: Connection, catalog: str, audit: Audit, unlisted: Collection[str]) -> Published:
+    """Return the run's last publication, if that is what became of its shadow.
+
+    ``unlisted`` are schemas of the shadow's names that the catalog has all the same: written after it was gone.
+    """
     last = next(iter(ledger.entries(connection, catalog, audit.run, audit.group)), None)
     if last is not None and last.kind == "publish":
+        if unlisted:
+            raise DataError(
+                f'run "{audit.run}" (group {audit.group}) has written since it was published; what it wrote is not.',
+                why=f"its shadow was gone, and {', '.join(unlisted)} was made anew without what was published",
+                remedy="begin with its clone again (in Airflow: clear the group's first task)",
+            )
         return Published(entry=replace(last, changes=ledger.changes(connection, last)), earlier=True)
     what = "has no shadow" if last is None else "has no shadow any more: it was given up"
     raise DataError(
@@ -180,9 +189,7 @@ class _Attempt:
         why = f"publishing would undo a change of its {', '.join(parts)}; {refusal.why}"
         return ConflictError(refusal.what, why=why, remedy=refusal.remedy)
 
-    def _finished(
-        self, step: Step, source: Metadata, cloned: Metadata | None, published: Metadata | None
-    ) -> Metadata:
+    def _finished(self, step: Step, source: Metadata, cloned: Metadata | None, published: Metadata | None) -> Metadata:
         location = step.source.location if step.source else ""
         if step.base and step.base.kind == "TABLE":
             source = metadata.unguarded(source, step.base.state.properties)
