@@ -49,7 +49,6 @@ ROWS = """
   (DATE '2013-01-01', 'a', 1), (DATE '2013-01-01', 'b', 2), (DATE '2013-01-02', 'c', 70),
   (DATE '2013-01-03', NULL, 4), (DATE '2013-01-03', 'e', 5), (DATE '2013-01-03', 'f', 5)
 """
-
 Done = subprocess.CompletedProcess[str]
 
 
@@ -273,6 +272,19 @@ def test_without_a_shadow_changed_is_what_came_since_the_suite_last_passed(probe
     assert [one.returncode for one in told] == [7, 7], "what was stopped is judged again"
     query = "SELECT row_count FROM ops.quality_results WHERE table_name = 'bronze.grows' ORDER BY checked_at"
     assert probe.query(query) == [[2], [1], [1]]
+
+
+def test_without_a_shadow_each_day_of_one_commit_is_judged(probe: Probe) -> None:
+    probe.query("CREATE TABLE bronze.by_days AS SELECT * FROM (VALUES (DATE '2013-01-01', 1)) AS t (day, n)")
+    text = SHADOW.partition("      - id: once")[0].replace("gate_probe", "by_days")
+    text = text.replace("scope: changed", "scope: changed\n    rows: day >= DATE '{from}' AND day < DATE '{to}'")
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 0
+    rows = "(DATE '2013-01-01', 2), (DATE '2013-01-01', 3), (DATE '2013-01-02', 70)"
+    probe.query(f"INSERT INTO bronze.by_days VALUES {rows}")
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 0
+    assert probe.gate("2013-01-02", "2013-01-03", text).returncode == 7, "nobody has looked at this day yet"
+    query = "SELECT row_count FROM ops.quality_results WHERE table_name = 'bronze.by_days' ORDER BY checked_at"
+    assert probe.query(query) == [[1], [2], [1]], "of a day that has been judged, what came since"
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ def snapshot(opened: Any, table: TableRules) -> int | None:
 def narrowed(opened: Any, suite: str, table: TableRules) -> TableRules:
     """Return ``table`` with its scope as a condition on the rows, for a suite whose scope is ``changed``.
 
-    In a shadow the base is what readers see now; in a published table it is the snapshot this suite last passed. The
-    whole table is judged when there is no base, and for a view.
+    In a shadow the base is what readers see now; in a published table it is the snapshot this suite last passed, over
+    all of the interval where the rules depend on it. The whole table is judged when there is no base, and for a view.
     """
     if table.scope != "changed":
         return table
@@ -70,7 +70,7 @@ def _base(opened: Any, suite: str, table: TableRules, judged: Any) -> tuple[Any,
         published = _load(opened, table.name)
         current = published.current_snapshot() if published else None
         return (published, current.snapshot_id if current else None) if published else None
-    passed = results.passed_snapshot(opened, suite, table.name)
+    passed = results.passed_snapshot(opened, suite, table.name, table.interval)
     return (judged, passed) if judged and passed and judged.snapshot_by_id(passed) else None
 
 
