@@ -15,9 +15,16 @@ _MOST_FILES = 4000
 
 def snapshot(opened: Any, table: TableRules) -> int | None:
     """Return the id of the snapshot a gate is about to judge; None for a view and for a table without one."""
+    return next(iter(ancestry(opened, table)), None)
+
+
+def ancestry(opened: Any, table: TableRules) -> list[int]:
+    """Return the ids of that snapshot and of those before it that have not expired, newest first."""
+    from pyiceberg.table.snapshots import ancestors_of
+
     loaded = _load(opened, f"{table.reads}.{table.table}")
-    current = loaded.current_snapshot() if loaded else None
-    return int(current.snapshot_id) if current else None
+    found = ancestors_of(loaded.current_snapshot(), loaded.metadata) if loaded else ()
+    return [int(each.snapshot_id) for each in found]
 
 
 def narrowed(opened: Any, suite: str, table: TableRules) -> TableRules:
