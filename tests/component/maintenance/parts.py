@@ -66,6 +66,12 @@ def append(wanted: list[Any]) -> None:
     CATALOG.load_table(name).append(rows(first, count))
 
 
+def delete(wanted: list[Any]) -> None:
+    """Delete the row of an id: name, id."""
+    name, number = wanted
+    CATALOG.load_table(name).delete(f"id = {number}")
+
+
 def ids(wanted: list[Any]) -> list[int]:
     """Ids of a table, or of one of its refs: name, ref."""
     name, ref = wanted
@@ -174,6 +180,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         known_since,
         by_spark,
         stale,
+        delete,
     )
 }
 

@@ -145,6 +145,20 @@ def test_a_table_being_published_is_left_alone_and_what_was_published_stays(lake
     assert lakehouse.part("ids", table, tag) == list(range(13))
 
 
+def test_a_run_can_be_taken_back_after_maintenance_left_manifests_out(lakehouse: Any) -> None:
+    table = "marts.pruned"
+    lakehouse.part("worn", table, 4)
+    group = ("--run", "day/9", "--group", "marts")
+    (name,) = re.findall(r"marts -> (\S+)", lakehouse.publication("clone", *group, "--schema", "marts"))
+    lakehouse.part("delete", f"{name}.pruned", 3)
+    lakehouse.publication("publish", *group)
+    lakehouse.policy(compaction={"least": 10_000}, manifests={"least": 10_000, "dead": 1})
+    assert re.search(r"prune \(pyiceberg\) +done", lakehouse.verb("maintain", table))
+    assert lakehouse.part("ids", table, None) == [0, 1, 2]
+    lakehouse.publication("rollback", "day/9")
+    assert lakehouse.part("ids", table, None) == [0, 1, 2, 3]
+
+
 def test_maintenance_keeps_a_publication_waiting_and_a_second_maintenance_away(lakehouse: Any) -> None:
     with lakehouse.ledger() as one, lakehouse.ledger() as other, lakehouse.ledger() as publisher:
         one.autocommit = other.autocommit = True

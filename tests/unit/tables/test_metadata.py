@@ -86,13 +86,14 @@ def test_a_table_of_the_first_format_is_tagged_without_losing_main() -> None:
 def test_compaction_is_no_change_and_a_write_or_another_schema_is() -> None:
     published = State(snapshot=2, schema=1)
 
-    def after(operation: str, **more: Any) -> dict[str, Any]:
-        snapshot = {"snapshot-id": 3, "parent-snapshot-id": 2, "summary": {"operation": operation}}
+    def after(operation: str, *, by: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+        snapshot = {"snapshot-id": 3, "parent-snapshot-id": 2, "summary": {"operation": operation, **(by or {})}}
         return table(snapshots=[*table()["snapshots"], snapshot], **{"current-snapshot-id": 3, **more})
 
     assert metadata.rewritten_since(table(), published)
     assert metadata.rewritten_since(after("replace"), published)
     assert not metadata.rewritten_since(after("append"), published)
+    assert metadata.rewritten_since(after("append", by={metadata.MAINTENANCE: "prune"}), published)
     assert not metadata.rewritten_since(after("replace", **{"current-schema-id": 0}), published)
     assert not metadata.rewritten_since(table(), State(snapshot=7, schema=1))
 

@@ -14,11 +14,12 @@ from lakehold.tables import maintenance_trino as sql
 from lakehold.tables.maintenance_plan import Action, small_limit
 from lakehold.tables.maintenance_spark import rewrite
 from lakehold.tables.measure import EXPIRED
+from lakehold.tables.metadata import MAINTENANCE
 from lakehold.tables.policy import Policy
 from lakehold.tables.references import Object, Reach, References, Store, counted, neighbours, place, unreferenced
 from lakehold.tables.state import Orphans, TableState, expirable
 
-_OURS = {"lakehold.maintenance": "prune"}
+_OURS = {MAINTENANCE: "prune"}
 """In the summary of a snapshot that no job explains."""
 _LOST = ("ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT")
 """Trino's names for a commit that met another one."""

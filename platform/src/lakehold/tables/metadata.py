@@ -17,6 +17,9 @@ GUARDS = {"gc.enabled": "false", "write.metadata.delete-after-commit.enabled": "
 """Properties of a clone. With them Iceberg itself refuses, in every engine, to expire snapshots and to purge files, and
 leaves old metadata files: all of them belong to the original as well."""
 
+MAINTENANCE = "lakehold.maintenance"
+"""Key in the summary of a snapshot that maintenance made without touching a row; its value is the action."""
+
 _NO_SNAPSHOT = -1
 _BROUGHT_ALONG = ("metadata-log", "last-updated-ms", "statistics")
 _PREVIOUS_VERSIONS = ("write.metadata.previous-versions-max", 100)
@@ -118,13 +121,14 @@ def same_data(one: State, other: State) -> bool:
 
 
 def rewritten_since(metadata: Metadata, state: State) -> bool:
-    """Whether the table's rows are those of ``state``, its files only rewritten since, as compaction does."""
+    """Whether the table's rows are those of ``state``, only maintained since: files rewritten, manifests left out."""
     if metadata.get("current-schema-id") != state.schema:
         return False
     for snapshot in ancestry(metadata, current_snapshot(metadata)):
         if snapshot["snapshot-id"] == state.snapshot:
             return True
-        if snapshot.get("summary", {}).get("operation") != "replace":
+        summary = snapshot.get("summary", {})
+        if summary.get("operation") != "replace" and MAINTENANCE not in summary:
             return False
     return current_snapshot(metadata) is None and state.snapshot is None
 
