@@ -21,7 +21,8 @@ from lakehold.tables.maintenance_history import Record
 from lakehold.tables.maintenance_plan import Action
 from lakehold.tables.maintenance_run import Run
 from lakehold.tables.maintenance_spark import rewrite
-from lakehold.tables.measure import measure
+from lakehold.tables.maintenance_table import TableWork
+from lakehold.tables.measure import EXPIRED, measure
 from lakehold.tables.policy import Policy, PolicyFile
 from lakehold.tables.references import References
 from pyiceberg.catalog import load_catalog
@@ -163,6 +164,25 @@ def stale(wanted: list[Any]) -> list[str]:
     return ["done"]
 
 
+def overtaken(wanted: list[Any]) -> list[str]:
+    """Plan a sweep, have another run sweep and expire anew, then work the plan off; how its actions ended: name."""
+    name = wanted[0]
+    schema, _, short = name.partition(".")
+    snapshots = {"keep": "0s", "most": 1, "excess": 1, "readers": "1h"}
+    never = {"compaction": {"least": 10_000}, "manifests": {"least": 10_000}}
+    policies = PolicyFile({"defaults": {"snapshots": snapshots, **never}})
+    table = CATALOG.load_table(name)
+    note = json.loads(table.metadata.properties[EXPIRED])
+    with table.transaction() as transaction:
+        transaction.set_properties({EXPIRED: json.dumps({**note, "at_ms": note["at_ms"] - 2 * 3600_000})})
+    night, person = Run(platform.load(), policies), Run(platform.load(), policies)
+    surveyed = night.survey(schema, short)
+    by_hand = [outcome.action.kind for outcome in person.maintain([(schema, short)]) if outcome.action]
+    work = TableWork(night, surveyed, night.budget)
+    late = [f"{outcome.action.kind} {outcome.outcome}" for outcome in work.outcomes() if outcome.action]
+    return [*by_hand, *late]
+
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     each.__name__: each
     for each in (
@@ -180,6 +200,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         known_since,
         by_spark,
         stale,
+        overtaken,
         delete,
     )
 }

@@ -96,6 +96,17 @@ def test_orphans_are_reported_for_a_week_and_then_deleted(lakehouse: Any) -> Non
     assert (last["removed_files"], last["outcome"]) == (1, "done")
 
 
+def test_a_sweep_that_another_run_was_faster_with_leaves_the_newer_expiry_alone(lakehouse: Any) -> None:
+    table = "silver.overtaken"
+    lakehouse.part("worn", table, 4)
+    lakehouse.policy(snapshots={**EAGER, "readers": "1h"}, **NO_REWRITES)
+    assert "done" in lakehouse.verb("maintain", table)
+    lakehouse.part("append", table, 4, 1)
+    assert lakehouse.part("overtaken", table) == ["sweep", "expire", "sweep skipped"]
+    # The note of the second expiry: its files are still there for readers.
+    assert lakehouse.part("state", table, {})["expired"]
+
+
 def test_a_clone_that_shares_the_location_keeps_its_files(lakehouse: Any) -> None:
     table = "gold.shared"
     lakehouse.part("worn", table, 3)
