@@ -17,6 +17,7 @@ import pyarrow
 from lakehold.config import platform
 from lakehold.errors import LakeholdError
 from lakehold.tables import maintenance
+from lakehold.tables.maintenance_actions import Workshop
 from lakehold.tables.maintenance_history import Record
 from lakehold.tables.maintenance_plan import Action
 from lakehold.tables.maintenance_run import Run
@@ -71,6 +72,15 @@ def delete(wanted: list[Any]) -> None:
     """Delete the row of an id: name, id."""
     name, number = wanted
     CATALOG.load_table(name).delete(f"id = {number}")
+
+
+def inner(wanted: list[Any]) -> None:
+    """Make a table in a namespace of the table's own name, in its folder, as their names suggest: name."""
+    (name,) = wanted
+    namespace = tuple(name.split("."))
+    CATALOG.create_namespace_if_not_exists(namespace)
+    folder = CATALOG.load_table(name).location()
+    CATALOG.create_table((*namespace, "inner"), SCHEMA, location=f"{folder}/inner").append(rows(0))
 
 
 def ids(wanted: list[Any]) -> list[int]:
@@ -164,6 +174,31 @@ def stale(wanted: list[Any]) -> list[str]:
     return ["done"]
 
 
+def erased(wanted: list[Any]) -> list[str]:
+    """Do an action that deletes while the table is renamed, or not listed at all; what came of it: name, kind, how."""
+    name, kind, how = wanted
+    policy = Policy.model_validate({"snapshots": {"readers": "0s"}})
+    run = Run(platform.load(), PolicyFile({}))
+    table = CATALOG.load_table(name)
+    if how == "renamed":
+        load = run.catalog.load_table
+
+        def renaming(identifier: Any) -> Any:
+            """Between the listing and the reading of the first table, which is another one."""
+            if CATALOG.table_exists(name):
+                CATALOG.rename_table(name, f"{name}_renamed")
+            return load(identifier)
+
+        run.catalog.load_table = renaming
+    else:
+        run.workshop = Workshop(platform.load(), run.catalog, list, lambda _: None)
+    try:
+        run.workshop.do(Action(kind=kind, engine="pyiceberg", reason=""), table, measure(table, policy), policy, 60)
+    except LakeholdError as error:
+        return [type(error).__name__, str(error)]
+    return ["done"]
+
+
 def overtaken(wanted: list[Any]) -> list[str]:
     """Plan a sweep, have another run sweep and expire anew, then work the plan off; how its actions ended: name."""
     name = wanted[0]
@@ -200,8 +235,10 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         known_since,
         by_spark,
         stale,
+        erased,
         overtaken,
         delete,
+        inner,
     )
 }
 

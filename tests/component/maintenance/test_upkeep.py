@@ -96,6 +96,40 @@ def test_orphans_are_reported_for_a_week_and_then_deleted(lakehouse: Any) -> Non
     assert (last["removed_files"], last["outcome"]) == (1, "done")
 
 
+@pytest.mark.parametrize("how", ["renamed", "unlisted"])
+@pytest.mark.parametrize("kind", ["sweep", "orphans"])
+def test_a_table_that_loses_its_name_meanwhile_keeps_its_files(lakehouse: Any, kind: str, how: str) -> None:
+    table = f"silver.{kind}_{how}"
+    lakehouse.part("worn", "bronze.read_first", 1)
+    lakehouse.part("worn", table, 4)
+    lakehouse.part("tag", table, "run_1", None)
+    lakehouse.part("append", table, 4, 1)
+    lakehouse.policy(snapshots={**EAGER, "readers": "1h"}, **NO_REWRITES)
+    assert "done" in lakehouse.verb("maintain", table)
+    lakehouse.age(table)
+    ended = lakehouse.part("erased", table, kind, how)
+    if how == "renamed":
+        assert ended[0] == "ConflictError"
+        assert "renamed or dropped" in ended[1]
+        table = f"{table}_renamed"
+    else:
+        assert ended == ["done"]
+    assert set(lakehouse.part("files", table)) <= set(lakehouse.objects(table))
+    assert lakehouse.part("ids", table, None) == list(range(5))
+    assert lakehouse.part("ids", table, "run_1") == list(range(4))
+
+
+def test_a_table_of_a_namespace_within_counts_as_well(lakehouse: Any) -> None:
+    table = "silver.outer"
+    lakehouse.part("worn", table, 2)
+    lakehouse.part("inner", table)
+    lakehouse.part("known_since", table, 30)
+    lakehouse.age(table)
+    assert lakehouse.plan(table)["actions"] == []
+    lakehouse.verb("maintain", table)
+    assert lakehouse.part("ids", f"{table}.inner", None) == [0]
+
+
 def test_a_sweep_that_another_run_was_faster_with_leaves_the_newer_expiry_alone(lakehouse: Any) -> None:
     table = "silver.overtaken"
     lakehouse.part("worn", table, 4)
