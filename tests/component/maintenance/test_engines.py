@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -72,6 +73,21 @@ def test_a_worn_table_is_made_well_and_its_record_says_so(lakehouse: Any) -> Non
     # How much faster is for bench/maintenance.py to say, on more files than these.
     assert all(whole[f"{what}_ms_{when}"] > 0 for what in ("planning", "scan") for when in ("before", "after"))
     assert lakehouse.query(f"SELECT count(*) FROM ops.table_maintenance WHERE table_name = '{table}'")[0][0] >= 5
+
+
+def test_a_run_can_be_taken_back_after_a_compaction_and_all_that_follows(lakehouse: Any) -> None:
+    table = "marts.compacted"
+    lakehouse.part("worn", table, 12)
+    group = ("--run", "day/1", "--group", "marts")
+    (name,) = re.findall(r"marts -> (\S+)", lakehouse.publication("clone", *group, "--schema", "marts"))
+    lakehouse.part("append", f"{name}.compacted", 12, 1)
+    lakehouse.publication("publish", *group)
+    lakehouse.policy(compaction={"least": 2}, manifests={"dead": 1})
+    told = lakehouse.verb("maintain", table)
+    assert re.search(r"compact \(trino\) +done", told), told
+    assert re.search(r"prune \(pyiceberg\) +done", told), told
+    lakehouse.publication("rollback", "day/1")
+    assert lakehouse.query(SUM + table) == [[12, sum(range(12))]]
 
 
 def test_what_pyiceberg_wrote_is_analyzed(lakehouse: Any) -> None:

@@ -286,6 +286,26 @@ def test_views_schemas_and_partitions_go_along(lake: Any) -> None:
     assert sql(lake, "SELECT * FROM gold.more, gold.same, gold.past") == [[2, 2, 2]]
 
 
+@pytest.mark.parametrize("maker", ["trino", "pyiceberg"])
+def test_statistics_and_tags_of_any_engine_go_along(lake: Any, maker: str) -> None:
+    lake.clear()
+    if maker == "trino":
+        sql(lake, "CREATE TABLE gold.t AS SELECT 'zero' run, BIGINT '1' n")
+    else:
+        lake.part("write", {"run": "zero", "tables": ["gold.t"], "numbers": [1]})
+    lake.verb("clone", *OF, "--schema", "gold")
+    lake.part("write", {"run": "one", "tables": [f"{SHADOW}.t"], "numbers": [2]})
+    # Each engine writes the whole metadata anew, in its own way.
+    sql(lake, "ANALYZE gold.t")
+    lake.part("set_ref", {"table": "gold.t", "deed": "tag", "name": "mine"})
+    measured = lake.part("measured", "gold.t")
+    assert measured
+    lake.verb("publish", *OF)
+    assert set(measured) <= set(lake.part("measured", "gold.t"))
+    assert sql(lake, "SELECT n FROM gold.t FOR VERSION AS OF 'mine'") == [[1]]
+    assert sql(lake, "SELECT n FROM gold.t ORDER BY n") == [[1], [2]]
+
+
 def test_a_reader_never_sees_what_was_not_published(lake: Any) -> None:
     lake.clear()
     spec = importlib.util.spec_from_file_location("bench_publishing", REPOSITORY / "bench" / "publishing.py")
