@@ -181,13 +181,34 @@ def test_a_table_being_published_is_left_alone_and_what_was_published_stays(lake
     (tag,) = re.findall(r"tag (\w+)", lakehouse.publication("publish", *group))
     lakehouse.part("append", table, 13, 1)
     assert "done" in lakehouse.verb("maintain", table)
-    assert len(lakehouse.part("state", table, {})["snapshots"]) == 2
+    # The one of before the run, what the run published, and what is there now.
+    assert len(lakehouse.part("state", table, {})["snapshots"]) == 3
     lakehouse.age(table)
     lakehouse.verb("maintain", table)
     # What the clone and the publication wrote on their way has gone, what they published has not.
     assert set(lakehouse.objects(table)) == set(lakehouse.part("files", table))
     assert lakehouse.part("ids", table, None) == list(range(14))
     assert lakehouse.part("ids", table, tag) == list(range(13))
+
+
+def test_a_run_can_be_taken_back_however_soon_snapshots_are_expired(lakehouse: Any) -> None:
+    table = "marts.expired"
+    lakehouse.part("worn", table, 4)
+    group = ("--run", "day/8", "--group", "marts")
+    (name,) = re.findall(r"marts -> (\S+)", lakehouse.publication("clone", *group, "--schema", "marts"))
+    lakehouse.part("append", f"{name}.expired", 4, 1)
+    lakehouse.publication("publish", *group)
+    lakehouse.policy(snapshots=EAGER, **NO_REWRITES)
+    assert "done" in lakehouse.verb("maintain", table)
+    lakehouse.verb("maintain", table)  # takes the files of what was expired, if the first has not
+    assert len(lakehouse.part("state", table, {})["snapshots"]) == 2
+    lakehouse.publication("rollback", "day/8")
+    assert lakehouse.part("ids", table, None) == [0, 1, 2, 3]
+    assert [ref["name"] for ref in lakehouse.part("state", table, {})["refs"]] == ["main"]
+    lakehouse.publication("rollback", "day/8", "--to", "after")
+    lakehouse.verb("maintain", table)
+    lakehouse.publication("rollback", "day/8")
+    assert lakehouse.part("ids", table, None) == [0, 1, 2, 3]
 
 
 def test_a_run_can_be_taken_back_after_maintenance_left_manifests_out(lakehouse: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lakehold.errors import DataError
-from lakehold.tables.difference import requirements, restoration, tag, touched_refs, updates
+from lakehold.tables.difference import before_tag, requirements, restoration, tag, touched_refs, updates
 from lakehold.tables.metadata import GUARDS, current_snapshot, state_of
 
 Metadata = dict[str, Any]
@@ -302,6 +302,17 @@ def test_the_runs_tag_names_what_readers_see_and_an_empty_table_has_none() -> No
     written = {**worked(new_table(), [("append", 1)]), "last-updated-ms": 1}
     change = {"action": "set-snapshot-ref", "ref-name": "run_x", "type": "tag", "snapshot-id": 10_001}
     assert tag(written, "run_x", 100, 7) == [{**change, "max-ref-age-ms": 99 + 7}]
+
+
+def test_what_readers_saw_before_the_run_gets_a_tag_of_its_own_where_they_see_something_else() -> None:
+    base = worked(new_table(), [("append", 1)])
+    shadow = worked(base, [("append", 2)])
+    (made,) = before_tag(base, shadow, "run_x", 50, 1000)
+    assert (made["ref-name"], made["snapshot-id"], made["type"]) == ("before_run_x", current_snapshot(base), "tag")
+    assert made["max-ref-age-ms"] == 50 - base["snapshots"][0]["timestamp-ms"] + 1000
+    for unmoved in (base, worked(base, [("set_property", 1)])):
+        assert before_tag(base, unmoved, "run_x", 50, 1000) == []
+    assert before_tag(new_table(), worked(new_table(), [("append", 1)]), "run_x", 50, 1000) == []
 
 
 def test_metadata_of_the_first_format_version_may_have_no_refs() -> None:

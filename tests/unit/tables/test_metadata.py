@@ -72,6 +72,14 @@ def test_a_tag_lives_a_week_whatever_the_age_of_its_snapshot() -> None:
     assert metadata.untagged(made, "run_1")["refs"] == table()["refs"]
 
 
+def test_what_was_before_a_run_is_kept_as_long_and_goes_with_its_tag() -> None:
+    made = metadata.with_before(metadata.with_tag(table(), "t", NOW, 7 * DAY), 1, "t", NOW, 7 * DAY)
+    assert made["refs"]["before_t"] == {"snapshot-id": 1, "type": "tag", "max-ref-age-ms": 16 * DAY}
+    assert metadata.untagged(made, "t")["refs"] == table()["refs"]
+    for known in (2, 5, None):
+        assert metadata.with_before(table(), known, "t", NOW, DAY) == table()
+
+
 @pytest.mark.parametrize("current", [None, -1])
 def test_a_table_that_was_never_written_cannot_be_tagged(current: int | None) -> None:
     assert metadata.tagged(table(**{"current-snapshot-id": current, "refs": {}}), "x", "t", NOW, DAY) is None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from lakehold.errors import DataError
-from lakehold.tables.metadata import GUARDS, MAIN, State, current_snapshot, tagged
+from lakehold.tables.metadata import BEFORE, GUARDS, MAIN, State, current_snapshot, tag_on, tagged
 
 Json = dict[str, Any]
 Update = dict[str, Any]
@@ -84,6 +84,13 @@ def tag(metadata: Json, name: str, now: int, keep: int) -> list[Update]:
     """Name what readers see of ``metadata``, for ``keep`` milliseconds; nothing for a table without a snapshot."""
     made = tagged(metadata, "", name, now, keep)
     return [] if made is None else [{"action": "set-snapshot-ref", "ref-name": name, **made["refs"][name]}]
+
+
+def before_tag(base: Json, shadow: Json, name: str, now: int, keep: int) -> list[Update]:
+    """Name what readers see of ``base`` where they will not see it in the shadow, so that it does not expire."""
+    before = current_snapshot(base)
+    made = None if before == current_snapshot(shadow) else tag_on(base, before, now, keep)
+    return [] if made is None else [{"action": "set-snapshot-ref", "ref-name": f"{BEFORE}{name}", **made}]
 
 
 def touched_refs(changes: Iterable[Update]) -> list[str]:

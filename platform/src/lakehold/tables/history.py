@@ -85,7 +85,7 @@ def _snapshots(entries: list[Entry], found: Metadata) -> Iterator[Event]:
     current = metadata.current_snapshot(found)
     tags: dict[int, list[str]] = {}
     for tag, reference in (found.get("refs") or {}).items():
-        if reference["type"] == "tag":
+        if reference["type"] == "tag" and not tag.startswith(metadata.BEFORE):
             tags.setdefault(reference["snapshot-id"], []).append(tag)
     for id_, snapshot in metadata.snapshots(found).items():
         yield Event(

@@ -20,6 +20,9 @@ leaves old metadata files: all of them belong to the original as well."""
 MAINTENANCE = "lakehold.maintenance"
 """Key in the summary of a snapshot that maintenance made without touching a row; its value is the action."""
 
+BEFORE = "before_"
+"""Begins the name of the tag on what readers saw before a run; the rest is the run's tag."""
+
 _NO_SNAPSHOT = -1
 _BROUGHT_ALONG = ("metadata-log", "last-updated-ms", "statistics")
 _PREVIOUS_VERSIONS = ("write.metadata.previous-versions-max", 100)
@@ -102,17 +105,37 @@ def tagged(metadata: Metadata, location: str, tag: str, now: int, keep: int) -> 
 
 def with_tag(metadata: Metadata, tag: str, now: int, keep: int) -> Metadata:
     """Return the same version of the metadata with the tag on its current snapshot, if it has one."""
-    current = current_snapshot(metadata)
-    if current is None:
+    return _naming(metadata, current_snapshot(metadata), tag, now, keep)
+
+
+def with_before(metadata: Metadata, before: int | None, tag: str, now: int, keep: int) -> Metadata:
+    """Return the same version with a second tag, on what readers saw ``before`` the run: else it could expire.
+
+    None is needed where that is what they still see.
+    """
+    if before == current_snapshot(metadata):
         return metadata
-    age = max(0, now - int(snapshots(metadata)[current]["timestamp-ms"]))
-    reference = {"snapshot-id": current, "type": "tag", "max-ref-age-ms": age + keep}
-    return {**metadata, "refs": {**_references(metadata), tag: reference}}
+    return _naming(metadata, before, f"{BEFORE}{tag}", now, keep)
+
+
+def tag_on(metadata: Metadata, snapshot: int | None, now: int, keep: int) -> dict[str, Any] | None:
+    """Return a reference to the snapshot that lives ``keep`` from ``now``; ``None`` where it is not known."""
+    found = snapshots(metadata).get(snapshot) if snapshot is not None else None
+    if found is None:
+        return None
+    age = max(0, now - int(found["timestamp-ms"]))
+    return {"snapshot-id": snapshot, "type": "tag", "max-ref-age-ms": age + keep}
+
+
+def _naming(metadata: Metadata, snapshot: int | None, tag: str, now: int, keep: int) -> Metadata:
+    made = tag_on(metadata, snapshot, now, keep)
+    return metadata if made is None else {**metadata, "refs": {**_references(metadata), tag: made}}
 
 
 def untagged(metadata: Metadata, tag: str) -> Metadata:
-    """Return the metadata without the tag."""
-    return {**metadata, "refs": {name: value for name, value in _references(metadata).items() if name != tag}}
+    """Return the metadata without the run's tag, and without the one on what was before it."""
+    gone = (tag, f"{BEFORE}{tag}")
+    return {**metadata, "refs": {name: value for name, value in _references(metadata).items() if name not in gone}}
 
 
 def same_data(one: State, other: State) -> bool:

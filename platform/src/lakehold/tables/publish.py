@@ -195,7 +195,10 @@ class _Attempt:
             source = metadata.unguarded(source, step.base.state.properties)
         if published and cloned and step.target and step.target.kind == "TABLE":
             source = metadata.rebased(source, cloned, published)
-        return metadata.tagged(source, location, self._entry.tag, cloning.now(), self._keep) or source
+        tag, now = self._entry.tag, cloning.now()
+        before = metadata.current_snapshot(published) if published else None
+        made = metadata.tagged(source, location, tag, now, self._keep) or source
+        return metadata.with_before(made, before, tag, now, self._keep)
 
     def _prepare_tag(self, step: Step, published: Metadata | None, old: metadata.State | None) -> _Ready:
         """Tag what is published now: the run did not write the table, so it has not collided with who did since."""

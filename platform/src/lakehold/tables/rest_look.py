@@ -140,6 +140,8 @@ class Look:
         updates = difference.updates(target.metadata, source.metadata)
         if _tagged(target, self._tag) != metadata.current_snapshot(source.metadata):
             updates += difference.tag(source.metadata, self._tag, *self._time)
+        if updates:
+            updates += difference.before_tag(target.metadata, source.metadata, self._tag, *self._time)
         return updates
 
     def _is_reserved(self, name: Name, found: Found) -> bool:
@@ -181,9 +183,9 @@ def undoing(work: Work, found: Found | None, tag: str) -> Change | None:
         *difference.restoration(found.metadata, before),
         *difference.properties(found.metadata["properties"], {**before.properties, TAKEN_BACK: tag}),
     ]
-    if _tagged(found, tag) is not None:
-        updates.append({"action": "remove-snapshot-ref", "ref-name": tag})
-    required = difference.requirements(found.metadata, [tag])
+    tags = [name for name in (tag, f"{metadata.BEFORE}{tag}") if _tagged(found, name) is not None]
+    updates += [{"action": "remove-snapshot-ref", "ref-name": name} for name in tags]
+    required = difference.requirements(found.metadata, [tag, *tags])
     return Change(schema=work.step.schema, table=work.step.name, requirements=required, updates=updates)
 
 

@@ -31,7 +31,8 @@ _DAY = 86_400_000
 class Wish:
     """A table and what it is to be: ``to`` in the metadata file ``location`` (``None``: it is to go).
 
-    ``expected`` is what it must still be, with ``since`` its file; ``None`` if it may be anything.
+    ``expected`` is what it must still be, with ``since`` its file; ``None`` if it may be anything. ``untag`` and ``tag``
+    are the run's tag, to go or to come back with the one on ``before``, the snapshot from before the run.
     """
 
     schema: str
@@ -42,6 +43,7 @@ class Wish:
     since: str | None = None
     untag: str = ""
     tag: str = ""
+    before: int | None = None
 
     @property
     def full_name(self) -> str:
@@ -108,7 +110,10 @@ def _before(change: Change, tag: str) -> Wish:
 
 
 def _after(change: Change, tag: str) -> Wish:
-    return Wish(schema=change.schema, name=change.name, to=change.new_state, location=change.new, tag=tag)
+    before = change.old_state.snapshot if change.old_state else None
+    return Wish(
+        schema=change.schema, name=change.name, to=change.new_state, location=change.new, tag=tag, before=before
+    )
 
 
 def table_back(platform: Platform, table: str, to: str, *, dry_run: bool = False) -> list[Outcome]:
@@ -220,6 +225,7 @@ def _made(wish: Wish, location: str, current: Metadata, state: State) -> Metadat
         made = metadata.untagged(made, wish.untag)
     if wish.tag:
         made = metadata.with_tag(made, wish.tag, cloning.now(), TAG_DAYS * _DAY)
+        made = metadata.with_before(made, wish.before, wish.tag, cloning.now(), TAG_DAYS * _DAY)
     return made
 
 
