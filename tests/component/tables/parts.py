@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from lakehold.config import platform
 from lakehold.tables import run
+from pyarrow import fs
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table.statistics import StatisticsFile
@@ -148,6 +149,17 @@ def set_ref(wanted: dict[str, str]) -> None:
     deeds[wanted["deed"]]().commit()
 
 
+def set_properties(wanted: dict[str, Any]) -> None:
+    """Set properties of a table."""
+    with catalog().load_table(wanted["table"]).transaction() as transaction:
+        transaction.set_properties(wanted["properties"])
+
+
+def erase(location: str) -> None:
+    """Delete a file of the store, by hand."""
+    store().delete_file(location.removeprefix("s3://"))
+
+
 def measure(wanted: dict[str, str]) -> None:
     """Say of the current snapshot that there is a file of statistics."""
     table = catalog().load_table(wanted["table"])
@@ -170,19 +182,21 @@ def as_of(wanted: dict[str, Any]) -> list[Any]:
     return sorted((list(row.values()) for row in found), key=repr)
 
 
-def files(_wanted: Any) -> list[str]:
-    """All objects of the warehouse."""
-    from pyarrow import fs
-
+def store() -> fs.S3FileSystem:
+    """The object store."""
     known = platform.load().catalog
-    store = fs.S3FileSystem(
+    return fs.S3FileSystem(
         access_key=known["s3.access-key-id"],
         secret_key=known["s3.secret-access-key"],
         endpoint_override=known["s3.endpoint"],
         region=known["s3.region"],
     )
-    place = known["warehouse"].removeprefix("s3://").rstrip("/")
-    listed = store.get_file_info(fs.FileSelector(place, recursive=True, allow_not_found=True))
+
+
+def files(_wanted: Any) -> list[str]:
+    """All objects of the warehouse."""
+    place = platform.load().catalog["warehouse"].removeprefix("s3://").rstrip("/")
+    listed = store().get_file_info(fs.FileSelector(place, recursive=True, allow_not_found=True))
     return sorted(info.path for info in listed if info.type == fs.FileType.File)
 
 

@@ -83,6 +83,39 @@ def test_a_rollback_brings_every_table_back_to_the_same_answers(fresh: Any) -> N
     assert fresh.part("answers", tables) == before
 
 
+def test_a_table_whose_files_are_gone_is_not_put_into_the_catalog_again(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a")
+    clone(fresh, ONE)
+    write(fresh, "one", *in_shadow(ONE, "a", "new"))
+    fresh.verb("publish", *of(ONE))
+    ((place,),) = fresh.query("SELECT metadata_location FROM iceberg_tables WHERE table_name = 'new'")
+    fresh.verb("rollback", ONE.run)
+    fresh.part("erase", place)
+    refused = fresh.verb("rollback", ONE.run, "--to", "after", code=REFUSED)
+    assert f"gold.new cannot be brought back, so nothing was: its metadata file {place} is gone" in refused
+    assert read(fresh, "gold.a", "gold.new") == {"gold.a": [["zero", 1]], "gold.new": "NoSuchTableError"}
+
+
+def test_a_rollback_leaves_properties_alone_that_others_have_set(fresh: Any) -> None:
+    def properties() -> dict[str, str]:
+        return dict(fresh.part("refs", "gold.a")["properties"])
+
+    def owned(owner: str) -> None:
+        fresh.part("set_properties", {"table": "gold.a", "properties": {owner: "x"}})
+
+    write(fresh, "zero", "gold.a")
+    before = properties()
+    clone(fresh, ONE)
+    fresh.part("evolve", *in_shadow(ONE, "a"))
+    fresh.verb("publish", *of(ONE))
+    owned("since")
+    fresh.verb("rollback", ONE.run)
+    assert properties() == {**before, "since": "x"}
+    owned("later")
+    fresh.verb("rollback", ONE.run, "--to", "after")
+    assert properties() == {**before, "comment": "evolved", "since": "x", "later": "x"}
+
+
 def test_history_stays_and_a_clone_s_guards_do_not(fresh: Any) -> None:
     write(fresh, "zero", "gold.a")
     first = fresh.part("refs", "gold.a")["refs"]["main"][0]

@@ -137,6 +137,22 @@ def test_a_publisher_killed_after_its_commit_has_published(fresh: Any) -> None:
     assert read(fresh, *BEFORE, "gold.new") == {**BEFORE, "gold.new": "NoSuchTableError"}
 
 
+def test_a_rollback_killed_after_its_commit_goes_on(fresh: Any) -> None:
+    two_tables_in_a_shadow(fresh)
+    write(fresh, "one", *in_shadow(ONE, "new"))
+    fresh.verb("publish", *of(ONE))
+    rollback = fresh.start("-m", "lakehold.tables.run", "rollback", ONE.run)
+    fresh.lab.gateway.after = rollback.kill
+    assert rollback.wait(60) == -9
+    rollback.communicate()
+    assert read(fresh, *BEFORE, "gold.new") == {**BEFORE, "gold.new": []}
+    told = fresh.verb("rollback", ONE.run)
+    assert "gold.a  is so already" in told
+    assert "gold.new  taken out of the catalog" in told
+    assert read(fresh, *BEFORE, "gold.new") == {**BEFORE, "gold.new": "NoSuchTableError"}
+    assert "(rollback at" in fresh.verb("rollback", ONE.run, code=same.CONFLICT)
+
+
 def test_a_publisher_killed_while_it_clears_up_is_cleared_up_after(fresh: Any) -> None:
     two_tables_in_a_shadow(fresh)
     publisher = fresh.start("-m", "lakehold.tables.run", "publish", *of(ONE))

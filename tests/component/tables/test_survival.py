@@ -98,25 +98,51 @@ def test_a_commit_whose_answer_was_lost_is_looked_up(fresh: Any, arrives: bool) 
     write(fresh, "zero", TABLES[:2])
     fresh.verb("clone", *OF, "--schema", "gold")
     write(fresh, "one", [name.replace("gold.", f"{AUDIT.schema('gold')}.") for name in TABLES[:2]], replace=True)
-    with breaking(fresh.site.ports["postgres"], arrives=arrives) as port:
-        described = fresh.site.state / "work" / "proxied.json"
-        real = json.loads(platform_of(fresh.site).dumps())
-        real["publisher"] = real["publisher"].replace(f"port='{fresh.site.ports['postgres']}'", f"port='{port}'")
-        described.write_text(json.dumps(real))
-        described.chmod(0o600)
-        process = fresh.start("-m", "lakehold.tables.run", "publish", *OF, LAKEHOLD_PLATFORM=str(described))
-        out, err = process.communicate(timeout=120)
+    code, out, err = interrupted(fresh, "publish", *OF, arrives=arrives)
     seen = {rows[0][0] for rows in fresh.part("read", {"tables": TABLES[:2]}).values()}
     if arrives:
-        assert process.returncode == 0, err
+        assert code == 0, err
         assert "published gold.t00" in out
         assert seen == {"one"}
     else:
-        assert process.returncode == 6, out
+        assert code == 6, out
         assert "nothing was published" in err
         assert seen == {"zero"}
     fresh.verb("publish", *OF)
     assert {rows[0][0] for rows in fresh.part("read", {"tables": TABLES[:2]}).values()} == {"one"}
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_rollback_whose_answer_was_lost_is_looked_up(fresh: Any, arrives: bool) -> None:
+    write(fresh, "zero", TABLES[:2])
+    fresh.verb("clone", *OF, "--schema", "gold")
+    write(fresh, "one", [name.replace("gold.", f"{AUDIT.schema('gold')}.") for name in TABLES[:2]], replace=True)
+    fresh.verb("publish", *OF)
+    code, out, err = interrupted(fresh, "rollback", AUDIT.run, arrives=arrives)
+    seen = {rows[0][0] for rows in fresh.part("read", {"tables": TABLES[:2]}).values()}
+    if arrives:
+        assert code == 0, err
+        assert "gold.t00  back to snapshot" in out
+        assert seen == {"zero"}
+        return
+    assert code == 6, out
+    assert "nothing was brought back" in err
+    assert seen == {"one"}
+    fresh.verb("rollback", AUDIT.run)
+    assert {rows[0][0] for rows in fresh.part("read", {"tables": TABLES[:2]}).values()} == {"zero"}
+
+
+def interrupted(lake: Any, *verb: str, arrives: bool) -> tuple[int, str, str]:
+    """Run a verb whose connection to PostgreSQL breaks at its COMMIT: exit code, output and error."""
+    with breaking(lake.site.ports["postgres"], arrives=arrives) as port:
+        described = lake.site.state / "work" / "proxied.json"
+        real = json.loads(platform_of(lake.site).dumps())
+        real["publisher"] = real["publisher"].replace(f"port='{lake.site.ports['postgres']}'", f"port='{port}'")
+        described.write_text(json.dumps(real))
+        described.chmod(0o600)
+        process = lake.start("-m", "lakehold.tables.run", *verb, LAKEHOLD_PLATFORM=str(described))
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
 
 
 @contextlib.contextmanager

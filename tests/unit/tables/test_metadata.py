@@ -117,6 +117,14 @@ def test_rolling_back_keeps_all_snapshots_and_goes_both_ways() -> None:
     assert metadata.state_of(again) == metadata.state_of(table())
 
 
+def test_only_properties_that_the_run_changed_go_back() -> None:
+    was, to = {"comment": "run", "added": "run", "both": "1"}, {"comment": "before", "dropped": "before", "both": "1"}
+    assert metadata.merged(was, was, to) == to
+    assert metadata.merged({**was, "mine": "x"}, was, to) == {**to, "mine": "x"}
+    assert metadata.merged({"comment": "mine"}, was, to) == {"comment": "mine", "dropped": "before"}
+    assert metadata.merged({"mine": "x"}, {}, {}) == {"mine": "x"}
+
+
 def test_a_table_can_go_back_to_having_no_rows() -> None:
     empty = metadata.rolled_back(table(), "x", State(schema=0, spec=0, order=0), NOW)
     assert metadata.current_snapshot(empty) is None

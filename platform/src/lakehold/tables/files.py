@@ -42,6 +42,15 @@ class Files:
             force_virtual_addressing=properties.get("s3.path-style-access", "true") == "false",
         )
 
+    def find(self, location: str) -> Metadata | None:
+        """Read one metadata file; ``None`` when it is not there, :class:`LakeholdError` when it cannot be read."""
+        try:
+            return self.read(location)
+        except LakeholdError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+
     def read(self, location: str) -> Metadata:
         """Read one metadata file; :class:`LakeholdError` when it is not there or cannot be read."""
         try:

@@ -143,6 +143,18 @@ def same_data(one: State, other: State) -> bool:
     return (one.kind, one.snapshot, one.schema) == (other.kind, other.snapshot, other.schema)
 
 
+def shows(metadata: Metadata, state: State) -> bool:
+    """Whether readers of a table see what they saw in ``state``; maintenance since does not matter."""
+    return same_data(state_of(metadata), state) or rewritten_since(metadata, state)
+
+
+def merged(own: Mapping[str, str], was: Mapping[str, str], to: Mapping[str, str]) -> dict[str, str]:
+    """Return the properties ``own`` with the way from ``was`` to ``to`` gone, where nobody has set others since."""
+    going = {key for key in was.keys() | to.keys() if was.get(key) != to.get(key) and own.get(key) == was.get(key)}
+    kept = {key: value for key, value in own.items() if key not in going}
+    return kept | {key: to[key] for key in going if key in to}
+
+
 def rewritten_since(metadata: Metadata, state: State) -> bool:
     """Whether the table's rows are those of ``state``, only maintained since: files rewritten, manifests left out."""
     if metadata.get("current-schema-id") != state.schema:

@@ -8,15 +8,12 @@ after has published all, and the next one finds that in the ledger.
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import psycopg
-
 from lakehold.config.platform import Platform
-from lakehold.errors import ConflictError, DataError, LakeholdError, NotRunningError
+from lakehold.errors import ConflictError, DataError, LakeholdError
 from lakehold.tables import clone as cloning
 from lakehold.tables import guard, ledger, metadata, pointers, views
 from lakehold.tables.faster import conflict
@@ -24,6 +21,7 @@ from lakehold.tables.files import Files, Metadata, each
 from lakehold.tables.ledger import Change, Connection, Entry, Shadow
 from lakehold.tables.plan import Step, steps
 from lakehold.tables.pointers import Move, Pointer
+from lakehold.tables.settle import settled
 from lakehold.tables.shadow import Audit
 
 TAG_DAYS = 7
@@ -31,8 +29,6 @@ TAG_DAYS = 7
 
 _DAY = 86_400_000
 _ROUNDS = 20
-_PATIENCE = 60.0
-"""Seconds to find out what became of a commit whose answer was lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +68,8 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
         attempt = _Attempt(connection, files, catalog, shadow, entry, int(tag_days * _DAY))
         for _ in range(_ROUNDS):
             try:
-                return Published(entry=_settle(platform, shadow, entry, attempt))
+                done = settled(platform, shadow.schemas, entry, attempt, "nothing was published")
+                return Published(entry=done)
             except _MovedMeanwhileError:
                 continue
     raise ConflictError(
@@ -246,37 +243,3 @@ def _still_written(name: tuple[str, str]) -> LakeholdError:
         why="a task of the run is still at work, and no gate has seen what it wrote",
         remedy="end that task, then run the gate and publish again",
     )
-
-
-def _settle(platform: Platform, shadow: Shadow, entry: Entry, attempt: Callable[[], Entry]) -> Entry:
-    """Make the attempt; when the answer to the commit was lost, find out what it was."""
-    try:
-        return attempt()
-    except psycopg.OperationalError as error:
-        if committed := _committed(platform, shadow, entry):
-            return committed
-        raise NotRunningError(
-            "the catalog's database did not finish the transaction; nothing was published.",
-            why=str(error).strip(),
-            remedy="lakehold status postgres, then publish again",
-        ) from error
-
-
-def _committed(platform: Platform, shadow: Shadow, entry: Entry) -> Entry | None:
-    """Look into the ledger as soon as PostgreSQL answers and the lost transaction is over, whichever way."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            with ledger.connect(platform) as connection, connection.transaction():
-                # The lost transaction has these until its end.
-                if guard.claim(connection, shadow.schemas, wait=_PATIENCE):
-                    changes = ledger.changes(connection, entry)
-                    return replace(entry, changes=changes) if ledger.exists(connection, entry.id) else None
-        except (NotRunningError, psycopg.OperationalError):
-            time.sleep(0.5)
-        if time.monotonic() > deadline:
-            raise LakeholdError(
-                f'whether run "{shadow.run}" (group {shadow.group}) was published is not known.',
-                why="the catalog's database has not answered since",
-                remedy="publish again: it finds out, and does nothing if it was",
-            )

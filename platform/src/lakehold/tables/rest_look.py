@@ -132,7 +132,7 @@ class Look:
             done = target is None
         else:
             made = views.rewritten(source.metadata, mapping_back(self._shadow), self._catalog)
-            done = target is not None and _says(target.metadata) == _says(made)
+            done = target is not None and views.says(target.metadata) == views.says(made)
         as_cloned = (base.base if base else None) == (target.location if target else None)
         return replace(work, done=done, lost=not done and not as_cloned)
 
@@ -223,9 +223,3 @@ def read(client: RestClient, schemas: Iterable[str]) -> dict[Name, tuple[Found, 
 def pointers_of(found: Mapping[Name, tuple[Found, str]]) -> dict[Name, Pointer]:
     """Where their metadata files are."""
     return {name: Pointer(location=each.location, kind=kind) for name, (each, kind) in found.items()}
-
-
-def _says(view: Json) -> object:
-    """What a view means: its statements and the schema their names are looked up in."""
-    (version,) = (one for one in view["versions"] if one["version-id"] == view["current-version-id"])
-    return version["representations"], version.get("default-namespace"), version.get("default-catalog")

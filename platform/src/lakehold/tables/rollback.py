@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from lakehold.config.platform import Platform
 from lakehold.errors import ConflictError, DataError
 from lakehold.tables import clone as cloning
-from lakehold.tables import guard, ledger, metadata, pointers
+from lakehold.tables import guard, ledger, metadata, pointers, views
 from lakehold.tables.faster import who
 from lakehold.tables.files import Files, Metadata, each
 from lakehold.tables.history import state_at
@@ -22,6 +22,7 @@ from lakehold.tables.ledger import Change, Connection, Entry
 from lakehold.tables.metadata import State
 from lakehold.tables.pointers import Move, Name, Pointer
 from lakehold.tables.publish import TAG_DAYS
+from lakehold.tables.settle import settled
 
 Side = Literal["before", "after"]
 _DAY = 86_400_000
@@ -31,8 +32,9 @@ _DAY = 86_400_000
 class Wish:
     """A table and what it is to be: ``to`` in the metadata file ``location`` (``None``: it is to go).
 
-    ``expected`` is what it must still be, with ``since`` its file; ``None`` if it may be anything. ``untag`` and ``tag``
-    are the run's tag, to go or to come back with the one on ``before``, the snapshot from before the run.
+    ``expected`` is what it must still be, with ``since`` its file; ``None`` if it may be anything. ``instead_of`` has
+    the properties that go. ``untag`` and ``tag`` are the run's tag, to go or to come back with the one on ``before``,
+    the snapshot from before the run. ``begun``: this may be the rest of a rollback that was killed.
     """
 
     schema: str
@@ -41,9 +43,11 @@ class Wish:
     location: str | None = None
     expected: State | None = None
     since: str | None = None
+    instead_of: State | None = None
     untag: str = ""
     tag: str = ""
     before: int | None = None
+    begun: bool = False
 
     @property
     def full_name(self) -> str:
@@ -81,13 +85,15 @@ def run_back(platform: Platform, run: str, side: Side = "before", *, dry_run: bo
     catalog, files = platform.catalog["name"], Files(platform.catalog)
     with ledger.connect(platform) as connection:
         latest: dict[str, Entry] = {}
-        for entry in ledger.entries(connection, catalog, run):
+        known = [entry for entry in ledger.entries(connection, catalog, run) if entry.kind != "discard"]
+        for entry in known:
             if entry.kind == "publish":
                 latest.setdefault(entry.group, entry)
         if not latest:
             raise DataError(f'no run "{run}" has published anything.', remedy="lakehold tables history TABLE")
+        begun = known[0].kind == "publish"
         wishes = [
-            _before(change, entry.tag) if side == "before" else _after(change, entry.tag)
+            _before(change, entry.tag, begun=begun) if side == "before" else _after(change, entry.tag)
             for entry in latest.values()
             for change in ledger.changes(connection, entry)
             if change.changed
@@ -97,7 +103,7 @@ def run_back(platform: Platform, run: str, side: Side = "before", *, dry_run: bo
         return _bring(platform, connection, files, wishes, entry, dry_run=dry_run)
 
 
-def _before(change: Change, tag: str) -> Wish:
+def _before(change: Change, tag: str, *, begun: bool) -> Wish:
     return Wish(
         schema=change.schema,
         name=change.name,
@@ -105,14 +111,21 @@ def _before(change: Change, tag: str) -> Wish:
         location=change.old,
         expected=change.new_state or State(kind="NONE"),
         since=change.new,
+        instead_of=change.new_state,
         untag=tag,
+        begun=begun,
     )
 
 
 def _after(change: Change, tag: str) -> Wish:
-    before = change.old_state.snapshot if change.old_state else None
     return Wish(
-        schema=change.schema, name=change.name, to=change.new_state, location=change.new, tag=tag, before=before
+        schema=change.schema,
+        name=change.name,
+        to=change.new_state,
+        location=change.new,
+        instead_of=change.old_state,
+        tag=tag,
+        before=change.old_state.snapshot if change.old_state else None,
     )
 
 
@@ -171,27 +184,41 @@ def _bring(
     platform: Platform, connection: Connection, files: Files, wishes: Sequence[Wish], entry: Entry, *, dry_run: bool
 ) -> list[Outcome]:
     catalog, schemas = platform.catalog["name"], sorted({wish.schema for wish in wishes})
-    with connection.transaction():
-        guard.claim(connection, schemas)
-        tables = _catalog(platform, connection)
-        found = tables.read(schemas)
-        plans = each(lambda wish: _plan(files, wish, found.get((wish.schema, wish.name))), wishes)
-        for plan in plans:
-            _refuse(connection, files, catalog, plan)
-        if not dry_run:
-            ledger.record(connection, catalog, replace(entry, changes=tables.bring(files, plans)))
-    return [Outcome(table=plan.wish.full_name, action=plan.action) for plan in plans]
+    outcomes: list[Outcome] = []
+
+    def attempt() -> Entry:
+        with connection.transaction():
+            guard.claim(connection, schemas)
+            tables = _catalog(platform, connection)
+            found = tables.read(schemas)
+            plans = each(lambda wish: _plan(files, wish, found.get((wish.schema, wish.name))), wishes)
+            for plan in plans:
+                _refuse(connection, files, catalog, plan)
+            outcomes[:] = [Outcome(table=plan.wish.full_name, action=plan.action) for plan in plans]
+            done = entry if dry_run else replace(entry, changes=tables.bring(files, plans))
+            if not dry_run:
+                ledger.record(connection, catalog, done)
+        return done
+
+    outside = platform.catalog["type"] == "rest"
+    nothing = "what was brought back is not written down" if outside else "nothing was brought back"
+    settled(platform, schemas, entry, attempt, nothing)
+    return outcomes
 
 
 def _plan(files: Files, wish: Wish, found: Pointer | None) -> Plan:
     """Decide what becomes of one table; reads its metadata and writes nothing."""
     current = files.read(found.location) if found and found.kind == "TABLE" else None
-    if wish.expected is not None and not _as_expected(wish, found, current):
+    if wish.expected is not None and not _as_expected(wish, found, current) and not _emptied(wish, current):
+        if wish.begun and _fulfilled(files, wish, found, current):
+            return Plan(wish=wish, found=found, action="is so already", pointer=found)
         return Plan(wish=wish, found=found, conflict=True)
     if wish.to is None:
         return Plan(wish=wish, found=found, action="taken out of the catalog (it was new); its files stay")
     if current is None or wish.to.kind != "TABLE":
         pointer = Pointer(location=wish.location or "", kind=wish.to.kind)
+        if files.find(pointer.location) is None:
+            return Plan(wish=wish, found=found, missing=f"its metadata file {pointer.location} is gone")
         what = "as it was" if found else "put into the catalog again"
         return Plan(wish=wish, found=found, action=f"{wish.to.kind.lower()} {what}", pointer=pointer)
     if missing := metadata.missing_for(current, wish.to):
@@ -208,19 +235,33 @@ def _as_expected(wish: Wish, found: Pointer | None, current: Metadata | None) ->
         return False
     if found.location == wish.since:
         return True
-    if current is None:
+    return current is not None and metadata.shows(current, wish.expected)
+
+
+def _emptied(wish: Wish, current: Metadata | None) -> bool:
+    """Whether a new table is on its way out: a REST catalog takes its rows away first, and leaves the run's tag."""
+    if not wish.begun or wish.to is not None or wish.expected is None or current is None:
         return False
-    return metadata.same_data(metadata.state_of(current), wish.expected) or metadata.rewritten_since(
-        current, wish.expected
-    )
+    named = (current.get("refs") or {}).get(wish.untag, {}).get("snapshot-id")
+    return metadata.current_snapshot(current) is None and named is not None and named == wish.expected.snapshot
+
+
+def _fulfilled(files: Files, wish: Wish, found: Pointer | None, current: Metadata | None) -> bool:
+    """Whether readers see already what they are to see."""
+    if wish.to is None or found is None or found.kind != wish.to.kind:
+        return wish.to is None and found is None
+    if current is not None:
+        return metadata.shows(current, wish.to)
+    wanted = files.find(wish.location or "")
+    return wanted is not None and views.says(files.read(found.location)) == views.says(wanted)
 
 
 def _made(wish: Wish, location: str, current: Metadata, state: State) -> Metadata:
     made = metadata.rolled_back(current, location, state, cloning.now())
-    own = dict(current.get("properties", {}))
-    # Properties that somebody has set since the run are theirs.
-    if wish.expected is None or own == wish.expected.properties:
-        made["properties"] = dict(state.properties)
+    if wish.instead_of is not None:
+        # Properties that somebody has set since the run are theirs.
+        own = current.get("properties", {})
+        made["properties"] = metadata.merged(own, wish.instead_of.properties, state.properties)
     if wish.untag:
         made = metadata.untagged(made, wish.untag)
     if wish.tag:
@@ -240,7 +281,7 @@ def _refuse(connection: Connection, files: Files, catalog: str, plan: Plan) -> N
     if plan.missing:
         raise DataError(
             f"{name} cannot be brought back, so nothing was: {plan.missing}.",
-            why="maintenance expires snapshots that are old and that no tag keeps",
+            why="maintenance expires snapshots that no tag keeps, and clears up after tables that were taken back",
             remedy=f"lakehold tables history {name}; or do the run's work again",
         )
 

@@ -76,6 +76,12 @@ def sql(text: str, renamed: Mapping[str, str], catalog: str) -> str:
     return "".join(parts)
 
 
+def says(view: Metadata) -> object:
+    """Return what a view means: its statements and the schema their names are looked up in."""
+    (version,) = (one for one in view["versions"] if one["version-id"] == view["current-version-id"])
+    return version["representations"], version.get("default-namespace"), version.get("default-catalog")
+
+
 def _name(token: re.Match[str]) -> str | None:
     """Return the identifier a token is, as catalogs spell it; ``None`` for anything else."""
     if token["quoted"] is not None:
