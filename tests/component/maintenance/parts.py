@@ -218,6 +218,21 @@ def overtaken(wanted: list[Any]) -> list[str]:
     return [*by_hand, *late]
 
 
+def vanishing(wanted: list[Any]) -> list[str]:
+    """List all tables while a namespace is dropped after it was listed: namespace."""
+    run = Run(platform.load(), PolicyFile({}))
+    CATALOG.create_namespace(wanted[0])
+    listed = run.catalog.list_tables
+
+    def dropping(namespace: Any) -> Any:
+        if CATALOG.namespace_exists(wanted[0]):
+            CATALOG.drop_namespace(wanted[0])
+        return listed(namespace)
+
+    run.catalog.list_tables = dropping
+    return [".".join(name) for name in run.tables([])]
+
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     each.__name__: each
     for each in (
@@ -239,6 +254,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         overtaken,
         delete,
         inner,
+        vanishing,
     )
 }
 

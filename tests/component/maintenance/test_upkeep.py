@@ -7,6 +7,8 @@ import random
 import re
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -265,6 +267,47 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_next_run_clears_up(lakehou
     assert set(lakehouse.objects(table)) == set(lakehouse.part("files", table))
     assert lakehouse.part("ids", table, None) == list(range(30))
     assert "nothing to do" in lakehouse.verb("maintain", table)
+
+
+def test_a_table_that_cannot_be_read_stops_nobody_else(lakehouse: Any) -> None:
+    lakehouse.part("worn", "silver.beside", 4)
+    lakehouse.policy(snapshots=EAGER, **NO_REWRITES)
+    folder = lakehouse.part("location", "silver.beside")
+    apart, within = f"{folder}-broken/metadata/0.metadata.json", f"{folder}/metadata/lost.metadata.json"
+    with unreadable(lakehouse, "broken", apart):
+        told = lakehouse.verb("maintain", "silver.beside", "silver.broken", code=7)
+        assert "silver.broken" in told
+        assert "it cannot be measured" in told
+        assert told.count(" done ") == 2, "expired and swept"
+    assert set(lakehouse.objects("silver.beside")) >= set(lakehouse.part("files", "silver.beside"))
+    for number in (4, 5):
+        lakehouse.part("append", "silver.beside", number, 1)
+    with unreadable(lakehouse, "broken", within):
+        told = lakehouse.verb("maintain", "silver.beside", code=7)
+        assert "silver.broken cannot be read, and may have files in" in told
+    assert lakehouse.part("ids", "silver.beside", None) == list(range(6))
+    assert "done" in lakehouse.verb("maintain", "silver.beside")
+
+
+@contextmanager
+def unreadable(lakehouse: Any, name: str, location: str) -> Iterator[None]:
+    """A table of the catalog whose metadata file is not there."""
+    with lakehouse.ledger() as connection:
+        connection.execute(
+            "INSERT INTO iceberg_tables SELECT DISTINCT catalog_name, 'silver', %s, %s, NULL, 'TABLE' "
+            "FROM iceberg_tables WHERE table_namespace = 'silver'",
+            (name, location),
+        )
+    try:
+        yield
+    finally:
+        with lakehouse.ledger() as connection:
+            connection.execute("DELETE FROM iceberg_tables WHERE table_name = %s", (name,))
+
+
+def test_a_schema_that_goes_while_tables_are_listed_stops_nobody_else(lakehouse: Any) -> None:
+    lakehouse.part("worn", "silver.staying", 1)
+    assert "silver.staying" in lakehouse.part("vanishing", "vanishing")
 
 
 def test_what_does_not_fit_the_budget_waits(lakehouse: Any) -> None:

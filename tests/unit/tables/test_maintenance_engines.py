@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from lakehold.tables.maintenance_spark import procedure
+import subprocess
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from lakehold.errors import ConflictError, RunFailedError
+from lakehold.tables.maintenance_spark import procedure, rewrite
 from lakehold.tables.maintenance_trino import analyze, name, optimize, optimize_manifests, planning_probe, scan_probe
 from lakehold.tables.policy import Compaction, Policy
 from lakehold.tables.state import TableState
@@ -47,3 +53,29 @@ def test_spark_merges_delete_files_without_the_data() -> None:
         "CALL `lakehouse`.system.rewrite_position_delete_files(table => '`gold`.`delays`', "
         "options => map('min-input-files', '2'))"
     )
+
+
+SPARK: Any = SimpleNamespace(
+    trino=SimpleNamespace(catalog="lakehouse"),
+    pythons={"engine": "/python"},
+    spark_properties="",
+    spark_java_home="",
+    work="",
+)
+
+
+def test_a_spark_that_takes_too_long_fails_one_table_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], timeout: float, **_: Any) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(RunFailedError, match=r"did not finish gold\.delays within 120 s"):
+        rewrite(SPARK, "sort", STATE, Policy(), 5)
+
+
+def test_a_conflict_is_found_in_however_long_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "org.apache.iceberg.exceptions.CommitFailedException: moved\n" + "\tat somewhere\n" * 500
+    ended = subprocess.CompletedProcess([], 1, stdout="", stderr=told)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    with pytest.raises(ConflictError):
+        rewrite(SPARK, "sort", STATE, Policy(), 5)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from lakehold.errors import ConflictError
-from lakehold.tables.references import Name, Object, all_tables, counted, neighbours, place, unreferenced
+from lakehold.errors import ConflictError, RunFailedError
+from lakehold.tables.references import Name, Object, Unreadable, all_tables, counted, neighbours, place, unreferenced
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 NAMES = some.integers(0, 30).map(lambda n: f"lakehouse/gold/t/data/{n}.parquet")
@@ -52,6 +52,15 @@ def test_tables_that_may_have_files_below_a_folder() -> None:
     sibling = table("s3://lakehouse/gold/delays-12")
     others = [own, clone, nested, above, moved, writes]
     assert neighbours(own, [*others, sibling]) == others
+
+
+def test_beside_a_table_that_cannot_be_read_nothing_is_deleted() -> None:
+    own = table("s3://lakehouse/gold/delays-1")
+    apart = Unreadable(name="gold.apart", folder="s3://lakehouse/gold/delays-12", why="gone")
+    assert neighbours(own, [own, apart]) == [own]
+    for folder in ("s3a://lakehouse/gold/delays-1", "s3://lakehouse/gold/delays-1/inner", ""):
+        with pytest.raises(RunFailedError, match=r"gold\.clone cannot be read.*\n.*gone"):
+            neighbours(own, [own, Unreadable(name="gold.clone", folder=folder, why="gone")])
 
 
 class Catalog:

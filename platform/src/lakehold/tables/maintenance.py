@@ -17,6 +17,7 @@ import psycopg
 from lakehold.config import platform
 from lakehold.errors import LakeholdError, NotRunningError, RunFailedError
 from lakehold.tables import maintenance_report as report
+from lakehold.tables import told
 from lakehold.tables.maintenance_run import Run
 from lakehold.tables.maintenance_table import Outcome
 from lakehold.tables.policy import load
@@ -28,10 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     args = _parser().parse_args(arguments)
     try:
-        return _do(args)
+        with told.by_pyiceberg():
+            return _do(args)
     except LakeholdError as error:
         return _tell(error)
-    except (psycopg.OperationalError, OperationalError) as error:
+    except psycopg.Error as error:
+        return _tell(told.by_database(error))
+    except OperationalError as error:
         return _tell(NotRunningError("the catalog's database went away.", why=str(error), remedy="lakehold up"))
 
 

@@ -18,6 +18,7 @@ from lakehold.tables.metadata import MAINTENANCE
 from lakehold.tables.policy import Policy
 from lakehold.tables.references import Object, Reach, References, Store, counted, neighbours, place, unreferenced
 from lakehold.tables.state import Orphans, TableState, expirable
+from lakehold.tables.told import by_pyiceberg
 
 _OURS = {MAINTENANCE: "prune"}
 """In the summary of a snapshot that no job explains."""
@@ -43,6 +44,10 @@ class Workshop:
 
     def do(self, action: Action, table: Any, state: TableState, policy: Policy, seconds: float) -> Orphans | None:
         """Do it; returns what was deleted. :class:`ConflictError` when another commit came first."""
+        with by_pyiceberg():
+            return self._do(action, table, state, policy, seconds)
+
+    def _do(self, action: Action, table: Any, state: TableState, policy: Policy, seconds: float) -> Orphans | None:
         if action.kind == "expire":
             self._expire(table, state, policy)
             return None

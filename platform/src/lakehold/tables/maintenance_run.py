@@ -12,15 +12,16 @@ from typing import Any
 
 from lakehold.config.platform import Platform
 from lakehold.errors import DataError
-from lakehold.tables import ledger, shadow
+from lakehold.tables import ledger, pointers, shadow
 from lakehold.tables.maintenance_actions import Workshop, load
-from lakehold.tables.maintenance_history import TABLE, History, seen
+from lakehold.tables.maintenance_history import TABLE, History, Record, seen
 from lakehold.tables.maintenance_plan import Remaining, by_worth, plan
 from lakehold.tables.maintenance_table import FAILURES, Outcome, Survey, TableWork
 from lakehold.tables.measure import measure
 from lakehold.tables.policy import PolicyFile
-from lakehold.tables.references import Name, all_tables, counted
+from lakehold.tables.references import Name, Unreadable, all_tables, counted
 from lakehold.tables.state import Orphans
+from lakehold.tables.told import by_pyiceberg
 
 _PROGRESS_SECONDS = 10
 
@@ -64,7 +65,8 @@ class Run:
         """Measure tables and plan for them; one that cannot be read is told of in :attr:`unreadable`."""
         found = []
         # Good enough to report by: whoever deletes reads them again.
-        everything = [loaded for name in self._everywhere() if (loaded := self._load(name)) is not None]
+        loaded = [self._load(name) for name in self._everywhere()]
+        everything = [one for one in loaded if one is not None and not isinstance(one, Unreadable)]
         for schema, table in tables:
             try:
                 found.append(self.survey(schema, table, beside=everything))
@@ -79,11 +81,12 @@ class Run:
 
         ``beside`` are all tables of the catalog, when they were read already.
         """
-        loaded = load(self.catalog, (schema, table))
         policy = self.policies.of(schema, table)
-        state = measure(loaded, policy)
-        if orphans is None and state.snapshot_id is not None and policy.enabled:
-            orphans = counted(*self.workshop.unreferenced(loaded, policy, beside))
+        with by_pyiceberg():
+            loaded = load(self.catalog, (schema, table))
+            state = measure(loaded, policy)
+            if orphans is None and state.snapshot_id is not None and policy.enabled:
+                orphans = counted(*self.workshop.unreferenced(loaded, policy, beside))
         state = replace(state, orphans=orphans)
         past = self.history.past(state.uuid)
         actions = plan(state, policy, past, datetime.now(UTC))
@@ -103,13 +106,21 @@ class Run:
         surveys = self.ordered(self.surveys(tables))
         for name, why in self.unreadable.items():
             yield Outcome(table=name, action=None, outcome="failed", told=f"it cannot be measured: {why}")
-        self.history.add([seen(self.id, survey.state) for survey in surveys if survey.past.first_seen is None])
+        yield from self._recorded([seen(self.id, one.state) for one in surveys if one.past.first_seen is None])
         for survey in surveys:
             left = replace(self.budget, seconds=self.budget.seconds - (time.monotonic() - began))
             work = TableWork(self, survey, left)
             yield from work.outcomes()
             self.budget = replace(self.budget, bytes=work.left.bytes)
-            self.history.add(work.records)
+            yield from self._recorded(work.records)
+
+    def _recorded(self, records: Sequence[Record]) -> Iterator[Outcome]:
+        """Write records down; what was done stays done when that fails, and the next table's turn comes."""
+        try:
+            with by_pyiceberg():
+                self.history.add(records)
+        except FAILURES as error:
+            yield Outcome(table=".".join(TABLE), action=None, outcome="failed", told=f"it was not recorded: {error}")
 
     def busy(self, schema: str) -> str:
         """Say which run is about to publish into the schema; empty when none is."""
@@ -119,11 +130,13 @@ class Run:
         return ""
 
     def _names(self) -> list[tuple[str, str]]:
-        return sorted(
-            (".".join(name[:-1]), name[-1])
-            for namespace in self.catalog.list_namespaces()
-            for name in self.catalog.list_tables(namespace)
-        )
+        from pyiceberg.exceptions import NoSuchNamespaceError
+
+        found: list[Name] = []
+        for namespace in self.catalog.list_namespaces():
+            with suppress(NoSuchNamespaceError):  # a shadow that was published meanwhile
+                found += self.catalog.list_tables(namespace)
+        return sorted((".".join(name[:-1]), name[-1]) for name in found)
 
     def _everything(self) -> list[Any]:
         """Load every table of the catalog, shadows too, as it is now."""
@@ -146,9 +159,20 @@ class Run:
     def _load(self, name: Name) -> Any | None:
         from pyiceberg.exceptions import NoSuchTableError
 
-        with suppress(NoSuchTableError):
-            return self.catalog.load_table(name)
+        try:
+            with by_pyiceberg(), suppress(NoSuchTableError):
+                return self.catalog.load_table(name)
+        except FAILURES as error:
+            return Unreadable(name=".".join(name), folder=self._folder(name), why=str(error))
         return None
+
+    def _folder(self, name: Name) -> str:
+        """Say where the metadata of a table lies that cannot be read; an outside catalog does not tell."""
+        if self._platform.catalog["type"] == "rest":
+            return ""
+        schema, table = ".".join(name[:-1]), name[-1]
+        found = pointers.read(self.ledger, self._platform.catalog["name"], [schema]).get((schema, table))
+        return found.location.rpartition("/metadata/")[0] if found else ""
 
     def _progress(self, stats: Mapping[str, Any]) -> None:
         if time.monotonic() - self._told >= _PROGRESS_SECONDS and stats.get("totalSplits"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lakehold.config.platform import Platform
@@ -46,7 +47,7 @@ def rewrite(platform: Platform, kind: str, state: TableState, policy: Policy, se
     """
     submit = Path(platform.pythons["engine"]).with_name("spark-submit")
     call = procedure(platform.trino.catalog, kind, state, policy)
-    result = subprocess.run(
+    result = _run(
         [str(submit), "--properties-file", platform.spark_properties, str(Path(__file__)), call],
         env={
             "JAVA_HOME": platform.spark_java_home,
@@ -57,17 +58,28 @@ def rewrite(platform: Platform, kind: str, state: TableState, policy: Policy, se
             "HOME": platform.work,
             "PATH": f"{submit.parent}:/usr/local/bin:/usr/bin:/bin",
         },
-        capture_output=True,
-        text=True,
-        timeout=max(120.0, seconds),
-        check=False,
+        seconds=max(120.0, seconds),
+        name=state.name,
     )
     if result.returncode == 0:
         return
     told = result.stderr[-_LAST:]
-    if any(name in told for name in _CONFLICT):
+    if any(name in result.stderr for name in _CONFLICT):
         raise ConflictError(f"{state.name} was committed to meanwhile.", why=told)
     raise RunFailedError(f"Spark could not rewrite {state.name}.", why=told, remedy="lakehold logs")
+
+
+def _run(
+    command: Sequence[str], env: Mapping[str, str], seconds: float, name: str
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise RunFailedError(
+            f"Spark did not finish {name} within {seconds:.0f} s; nothing was changed.",
+            why="that is all that was left of the run's time",
+            remedy="give maintenance more time: budget.seconds in maintenance.yml",
+        ) from error
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lakehold.errors import ConflictError
+from lakehold.errors import ConflictError, RunFailedError
 from lakehold.tables.measure import READERS, expired_of
 from lakehold.tables.state import Orphans
 
@@ -97,6 +97,15 @@ class Reach:
     def all(self) -> frozenset[str]:
         """Return every one of them."""
         return self.data | self.manifests | self.lists | self.others
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A table that cannot be read, and where its metadata lies; ``folder`` is empty when that is not known either."""
+
+    name: str
+    folder: str
+    why: str
 
 
 class References:
@@ -186,12 +195,24 @@ def all_tables(names: Callable[[], Iterable[Name]], load: Callable[[Name], Any |
 
 
 def neighbours(table: Any, tables: Iterable[Any]) -> list[Any]:
-    """Return the tables of the catalog that may have files below the table's location: clones, and nested folders."""
+    """Return the tables of the catalog that may have files below the table's location: clones, and nested folders.
+
+    :class:`RunFailedError` when one of them cannot be read.
+    """
     own = place(table.location().rstrip("/") + "/")
-    return [other for other in tables if any(_nested(own, folder) for folder in _folders(other))]
+    found = [other for other in tables if any(_nested(own, folder) for folder in _folders(other))]
+    if broken := [other for other in found if isinstance(other, Unreadable)]:
+        raise RunFailedError(
+            f"{broken[0].name} cannot be read, and may have files in {table.location()}: none is deleted.",
+            why=broken[0].why,
+            remedy=f"mend it, or take it out of the catalog: DROP TABLE {broken[0].name}",
+        )
+    return found
 
 
 def _folders(table: Any) -> list[str]:
+    if isinstance(table, Unreadable):
+        return [place(f"{table.folder}/") if table.folder else ""]
     properties = table.metadata.properties
     named = [properties.get(key) for key in ("write.data.path", "write.metadata.path", "write.object-storage.path")]
     known = [table.location(), table.metadata_location.rpartition("/metadata/")[0], *filter(None, named)]

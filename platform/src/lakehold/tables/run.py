@@ -18,13 +18,16 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
+
+import psycopg
 
 from lakehold.config import platform
 from lakehold.config.platform import Platform
 from lakehold.errors import ConfigError, LakeholdError
 from lakehold.tables import clone as cloning
-from lakehold.tables import history, ledger, publish, rollback
+from lakehold.tables import history, ledger, publish, rollback, told
 from lakehold.tables.shadow import Audit
 
 WAIT_SECONDS = 600.0
@@ -171,11 +174,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the verb of the command line."""
     args: Any = _parser().parse_args(arguments)
     try:
-        args.call(platform.load(), args)
+        known = platform.load()
+        with told.by_pyiceberg() if _outside(known) else nullcontext():
+            args.call(known, args)
     except LakeholdError as error:
-        print(error, file=sys.stderr, flush=True)  # noqa: T201 - the message of a program
-        return error.exit_code
+        return _tell(error)
+    except psycopg.Error as error:
+        return _tell(told.by_database(error))
     return 0
+
+
+def _tell(error: LakeholdError) -> int:
+    print(error, file=sys.stderr, flush=True)  # noqa: T201 - the message of a program
+    return error.exit_code
 
 
 if __name__ == "__main__":
