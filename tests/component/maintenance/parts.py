@@ -68,6 +68,12 @@ def append(wanted: list[Any]) -> None:
     CATALOG.load_table(name).append(rows(first, count))
 
 
+def made_in(wanted: list[Any]) -> None:
+    """Make a table of one row in a folder: name, folder."""
+    name, folder = wanted
+    CATALOG.create_table(name, SCHEMA, location=folder).append(rows(0))
+
+
 def delete(wanted: list[Any]) -> None:
     """Delete the row of an id: name, id."""
     name, number = wanted
@@ -255,6 +261,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         delete,
         inner,
         vanishing,
+        made_in,
     )
 }
 

@@ -269,6 +269,35 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_next_run_clears_up(lakehou
     assert "nothing to do" in lakehouse.verb("maintain", table)
 
 
+def test_what_a_given_up_run_left_is_cleared_when_nobody_can_want_it(lakehouse: Any) -> None:
+    lakehouse.part("worn", "marts.here", 1)
+    group = ("--run", "day/7", "--group", "marts")
+    (name,) = re.findall(r"marts -> (\S+)", lakehouse.publication("clone", *group, "--schema", "marts"))
+    for table in ("old", "young", "again"):
+        lakehouse.part("worn", f"{name}.{table}", 2)
+    folders = {table: lakehouse.part("location", f"{name}.{table}") for table in ("old", "young", "again")}
+    files = {table: lakehouse.objects(f"{name}.{table}") for table in folders}
+    for table in ("old", "again"):
+        lakehouse.age(f"{name}.{table}")
+    told = lakehouse.publication("discard", "--run", "day/7")
+    assert f"stay in {folders['old']} for 7 days" in told
+    lakehouse.verb("maintain")
+    assert all(path.exists() for paths in files.values() for path in paths.values())
+    lakehouse.part("made_in", "marts.again", folders["again"])
+    with lakehouse.ledger() as connection:
+        connection.execute("UPDATE audit.left_folders SET left_at = now() - interval '8 days'")
+    told = lakehouse.verb("maintain")
+    assert f"marts.old  {'':20}  done  {len(files['old'])} files deleted" in told
+    assert not any(path.exists() for path in files["old"].values())
+    assert all(path.exists() for path in files["young"].values()), "somebody is at work there"
+    assert lakehouse.part("ids", "marts.again", None) == [0]
+    with lakehouse.ledger() as connection:
+        rows = connection.execute("SELECT table_name FROM audit.left_folders").fetchall()
+    assert rows == [("young",)]
+    (record,) = lakehouse.part("records", "marts.old")
+    assert (record["action"], record["outcome"], record["removed_files"]) == ("clear", "done", len(files["old"]))
+
+
 def test_a_table_that_cannot_be_read_stops_nobody_else(lakehouse: Any) -> None:
     lakehouse.part("worn", "silver.beside", 4)
     lakehouse.policy(snapshots=EAGER, **NO_REWRITES)

@@ -91,7 +91,7 @@ class Lakehouse:
 
     def clear(self) -> None:
         """Empty the catalog, and make the schemas anew."""
-        for table in ("audit.shadows", "iceberg_tables", "iceberg_namespace_properties"):
+        for table in ("audit.shadows", "audit.left_folders", "iceberg_tables", "iceberg_namespace_properties"):
             self.query(f"DELETE FROM {table}")
         warehouse = self.site.settings.catalog.warehouse.rstrip("/")
         for schema in ("silver", "gold"):

@@ -294,6 +294,33 @@ def test_a_later_run_is_refused_or_waits_and_a_given_up_shadow_leaves_nothing(fr
     assert fresh.query(namespaces) == [("gold",), ("silver",)]
 
 
+def test_folders_that_are_nobody_s_any_more_are_written_down(fresh: Any) -> None:
+    def left() -> dict[str, str]:
+        rows = fresh.query("SELECT schema_name, table_name, folder FROM audit.left_folders ORDER BY left_at")
+        return {f"{schema}.{table}": folder for schema, table, folder in rows}
+
+    write(fresh, "zero", "gold.a")
+    clone(fresh, ONE)
+    write(fresh, "dead", *in_shadow(ONE, "a", "left"))
+    clone(fresh, ONE)
+    assert list(left()) == ["gold.left"]
+    write(fresh, "dead", *in_shadow(ONE, "given_up"))
+    told = fresh.verb("discard", "--run", ONE.run)
+    assert list(left()) == ["gold.left", "gold.given_up"]
+    assert f"stay in {left()['gold.given_up']} for 7 days" in told
+    fresh.part("make_schema", ONE.schema("gold"))
+    write(fresh, "late", *in_shadow(ONE, "late"))
+    clone(fresh, ONE)
+    write(fresh, "one", *in_shadow(ONE, "a", "new"))
+    fresh.verb("publish", *of(ONE))
+    assert list(left()) == ["gold.left", "gold.given_up", "gold.late"]
+    ((place,),) = fresh.query("SELECT metadata_location FROM iceberg_tables WHERE table_name = 'new'")
+    fresh.verb("rollback", ONE.run)
+    assert place.startswith(f"{left()['gold.new']}/metadata/")
+    fresh.verb("rollback", ONE.run, "--to", "after")
+    assert "gold.new" not in left()
+
+
 def test_a_run_that_clones_again_begins_afresh(fresh: Any) -> None:
     write(fresh, "zero", "gold.a")
     clone(fresh, ONE)

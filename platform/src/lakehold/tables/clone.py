@@ -11,11 +11,12 @@ import psycopg
 
 from lakehold.config.platform import Platform
 from lakehold.errors import BusyError, ConfigError, ConflictError
-from lakehold.tables import guard, ledger, metadata, pointers, views
+from lakehold.tables import guard, leavings, ledger, metadata, pointers, views
 from lakehold.tables.files import Files, each
+from lakehold.tables.leavings import Left
 from lakehold.tables.ledger import Clone, Connection, Entry, Shadow
 from lakehold.tables.pointers import Name, Pointer
-from lakehold.tables.shadow import Audit
+from lakehold.tables.shadow import Audit, target_of
 
 BESIDE = None
 """For ``wait``: go ahead although another run has a shadow of the same schemas; the first to publish wins."""
@@ -78,9 +79,10 @@ def _busy(others: Sequence[Shadow]) -> BusyError:
 def _make(platform: Platform, files: Files, connection: Connection, audit: Audit, schemas: Collection[str]) -> Shadow:
     catalog = platform.catalog["name"]
     for older in ledger.live(connection, catalog, run=audit.run, group=audit.group):
+        leavings.leave(connection, catalog, left_in(connection, catalog, older))
         forget(connection, catalog, older)
     # Made anew by an engine that wrote after the shadow was published or given up.
-    pointers.remove_schemas(connection, catalog, pointers.schemas(connection, catalog, audit.ending))
+    _clear_away(connection, catalog, audit)
     shadow = Shadow(
         id=uuid.uuid4(),
         run=audit.run,
@@ -103,6 +105,32 @@ def _make(platform: Platform, files: Files, connection: Connection, audit: Audit
         raise ConflictError("the shadow schema has tables already.", remedy="clone again")
     ledger.add(connection, catalog, shadow, tables)
     return shadow
+
+
+def _clear_away(connection: Connection, catalog: str, audit: Audit) -> None:
+    unlisted = pointers.schemas(connection, catalog, audit.ending)
+    leavings.leave(connection, catalog, _left(connection, catalog, audit.run, unlisted, set()))
+    pointers.remove_schemas(connection, catalog, unlisted)
+
+
+def _left(
+    connection: Connection, catalog: str, run: str, schemas: Collection[str], cloned: Collection[Name]
+) -> list[Left]:
+    """Return the folders of the shadows' tables; one that a published table lies in too is that table's care."""
+    published = pointers.read(connection, catalog, [target_of(schema) for schema in schemas])
+    shared = {leavings.folder_of(pointer.location) for pointer in published.values()}
+    found = [
+        Left(folder=leavings.folder_of(pointer.location), schema=target_of(name[0]), table=name[1], run=run)
+        for name, pointer in pointers.read(connection, catalog, schemas).items()
+        if name not in cloned and pointer.kind == "TABLE"
+    ]
+    return [left for left in found if left.folder and left.folder not in shared]
+
+
+def left_in(connection: Connection, catalog: str, shadow: Shadow) -> list[Left]:
+    """Return the folders of tables that only the shadow has."""
+    cloned = {(one.shadow, one.name) for one in ledger.clones(connection, shadow)}
+    return _left(connection, catalog, shadow.run, list(shadow.schemas.values()), cloned)
 
 
 def _settled(connection: Connection, catalog: str, files: Files, shadow: Shadow) -> list[Clone]:
@@ -154,6 +182,7 @@ def discard(platform: Platform, run: str, group: str | None = None, *, dry_run: 
                 guard.claim(connection, shadow.schemas)
                 # A publication may have been faster.
                 if ledger.live(connection, catalog, run=shadow.run, group=shadow.group):
+                    leavings.leave(connection, catalog, left_in(connection, catalog, shadow))
                     forget(connection, catalog, shadow)
                     entry = Entry(id=uuid.uuid4(), run=shadow.run, group=shadow.group, kind="discard")
                     ledger.record(connection, catalog, entry)
@@ -164,17 +193,12 @@ def left_behind(platform: Platform, run: str, group: str | None = None) -> list[
     """Return the folders of tables that only the run's shadows have: no other table's maintenance would clear them."""
     catalog = platform.catalog["name"]
     with ledger.connect(platform) as connection:
-        found: set[str] = set()
-        for shadow in ledger.live(connection, catalog, run=run, group=group):
-            cloned = {(one.shadow, one.name) for one in ledger.clones(connection, shadow)}
-            tables = pointers.read(connection, catalog, list(shadow.schemas.values()))
-            new = [pointer for name, pointer in tables.items() if name not in cloned and pointer.kind == "TABLE"]
-            found |= {pointer.location.rpartition("/metadata/")[0] for pointer in new}
-    return sorted(found - {""})
+        shadows = ledger.live(connection, catalog, run=run, group=group)
+        return sorted({left.folder for shadow in shadows for left in left_in(connection, catalog, shadow)})
 
 
 def forget(connection: Connection, catalog: str, shadow: Shadow) -> None:
-    """Take a shadow out of the catalog and the ledger; its files are left to the removal of orphans."""
+    """Take a shadow out of the catalog and the ledger; its files are left to maintenance."""
     ledger.remove(connection, shadow)
     pointers.remove_schemas(connection, catalog, list(shadow.schemas.values()))
 

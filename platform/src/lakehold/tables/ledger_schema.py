@@ -80,6 +80,18 @@ _TABLES = (
     """,
 )
 
+_LEFT = """
+CREATE TABLE IF NOT EXISTS audit.left_folders (
+    catalog_name varchar(255) NOT NULL,
+    folder varchar(1000) NOT NULL,
+    schema_name varchar(255) NOT NULL,
+    table_name varchar(255) NOT NULL,
+    run text NOT NULL,
+    left_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (catalog_name, folder)
+)
+"""
+
 _KEEP_TABLE = """
 CREATE OR REPLACE FUNCTION audit.keep_shared_files() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
@@ -154,6 +166,8 @@ _RIGHTS = (
     "GRANT SELECT ON audit.shadows, audit.shadow_schemas, audit.shadow_tables TO publisher, engine",
     "GRANT SELECT ON audit.publications, audit.publication_tables TO publisher, engine",
     "GRANT INSERT, DELETE ON audit.shadows, audit.shadow_schemas, audit.shadow_tables TO publisher",
+    "GRANT SELECT ON audit.left_folders TO publisher, engine",
+    "GRANT INSERT, UPDATE, DELETE ON audit.left_folders TO publisher",
     # What was published stays on record.
     "GRANT INSERT ON audit.publications, audit.publication_tables TO publisher",
 )
@@ -164,6 +178,7 @@ def statements() -> list[str]:
     return [
         "CREATE SCHEMA IF NOT EXISTS audit",
         *_TABLES,
+        _LEFT,
         _KEEP_TABLE,
         _KEEP_SCHEMA,
         # Called by the triggers only, with the rights of their owner.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import psycopg
@@ -50,7 +51,7 @@ def _do(args: argparse.Namespace) -> int:
     tables = run.tables(args.tables)
     if args.verb == "maintain" and not args.dry_run:
         outcomes = []
-        for outcome in run.maintain(tables):
+        for outcome in chain(run.maintain(tables), () if args.tables else run.clear()):
             outcomes.append(outcome)
             report.show_outcome(outcome)
         report.show_end(outcomes)

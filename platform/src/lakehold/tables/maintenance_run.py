@@ -15,6 +15,7 @@ from lakehold.errors import DataError
 from lakehold.tables import ledger, pointers, shadow
 from lakehold.tables.maintenance_actions import Workshop, load
 from lakehold.tables.maintenance_history import TABLE, History, Record, seen
+from lakehold.tables.maintenance_left import Clearing
 from lakehold.tables.maintenance_plan import Remaining, by_worth, plan
 from lakehold.tables.maintenance_table import FAILURES, Outcome, Survey, TableWork
 from lakehold.tables.measure import measure
@@ -113,6 +114,15 @@ class Run:
             yield from work.outcomes()
             self.budget = replace(self.budget, bytes=work.left.bytes)
             yield from self._recorded(work.records)
+
+    def clear(self) -> Iterator[Outcome]:
+        """Clear folders that runs have left behind; how each ended that was not left alone."""
+        clearing = Clearing(self._platform, self.ledger, self.id)
+        for left in clearing.due():
+            policy = self.policies.of(left.schema, left.table)
+            if policy.enabled:
+                yield from clearing.clear(left, policy, self._everything)
+        yield from self._recorded(clearing.records)
 
     def _recorded(self, records: Sequence[Record]) -> Iterator[Outcome]:
         """Write records down; what was done stays done when that fails, and the next table's turn comes."""

@@ -69,9 +69,7 @@ def rewrite(platform: Platform, kind: str, state: TableState, policy: Policy, se
     raise RunFailedError(f"Spark could not rewrite {state.name}.", why=told, remedy="lakehold logs")
 
 
-def _run(
-    command: Sequence[str], env: Mapping[str, str], seconds: float, name: str
-) -> subprocess.CompletedProcess[str]:
+def _run(command: Sequence[str], env: Mapping[str, str], seconds: float, name: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(command, env=env, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:

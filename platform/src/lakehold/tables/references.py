@@ -199,8 +199,7 @@ def neighbours(table: Any, tables: Iterable[Any]) -> list[Any]:
 
     :class:`RunFailedError` when one of them cannot be read.
     """
-    own = place(table.location().rstrip("/") + "/")
-    found = [other for other in tables if any(_nested(own, folder) for folder in _folders(other))]
+    found = meeting(table.location(), tables)
     if broken := [other for other in found if isinstance(other, Unreadable)]:
         raise RunFailedError(
             f"{broken[0].name} cannot be read, and may have files in {table.location()}: none is deleted.",
@@ -208,6 +207,12 @@ def neighbours(table: Any, tables: Iterable[Any]) -> list[Any]:
             remedy=f"mend it, or take it out of the catalog: DROP TABLE {broken[0].name}",
         )
     return found
+
+
+def meeting(folder: str, tables: Iterable[Any]) -> list[Any]:
+    """Return the tables that may have files below the folder, those that cannot be read included."""
+    own = place(folder.rstrip("/") + "/")
+    return [other for other in tables if any(_nested(own, theirs) for theirs in _folders(other))]
 
 
 def _folders(table: Any) -> list[str]:

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from lakehold.config.platform import Platform
 from lakehold.errors import ConfigError, ConflictError
 from lakehold.tables import clone as cloning
-from lakehold.tables import guard, ledger, views
+from lakehold.tables import guard, leavings, ledger, views
 from lakehold.tables.files import each
+from lakehold.tables.leavings import Left
 from lakehold.tables.ledger import Clone, Connection, Entry, Shadow
 from lakehold.tables.metadata import state_of
 from lakehold.tables.rest_client import Found, RestClient
@@ -44,11 +45,36 @@ def discard(platform: Platform, run: str, group: str | None = None, *, dry_run: 
                 guard.claim(connection, shadow.schemas)
                 # A publication may have been faster.
                 if ledger.live(connection, catalog, run=shadow.run, group=shadow.group):
+                    leavings.leave(connection, catalog, left_in(client, connection, shadow))
                     forget(client, shadow)
                     ledger.remove(connection, shadow)
                     entry = Entry(id=uuid.uuid4(), run=shadow.run, group=shadow.group, kind="discard")
                     ledger.record(connection, catalog, entry)
         return found
+
+
+def left_behind(platform: Platform, run: str, group: str | None = None) -> list[str]:
+    """Return the folders of tables that only the run's shadows have."""
+    with ledger.connect(platform) as connection:
+        shadows = ledger.live(connection, platform.catalog["name"], run=run, group=group)
+        if not shadows:
+            return []
+        client = RestClient(platform.catalog)
+        return sorted({left.folder for shadow in shadows for left in left_in(client, connection, shadow)})
+
+
+def left_in(client: RestClient, connection: Connection, shadow: Shadow) -> list[Left]:
+    """Return the folders of tables that only the shadow has; one it shares with the published one is that one's."""
+    cloned = {(one.shadow, one.name) for one in ledger.clones(connection, shadow)}
+    names = [(target, name, table) for target, name in shadow.schemas.items() for table in client.tables(name)]
+    new = [one for one in names if one[1:] not in cloned]
+    found = each(lambda one: (client.load(one[0], one[2]), client.load(one[1], one[2])), new)
+    folders = [[leavings.folder_of(one.location) if one else "" for one in pair] for pair in found]
+    return [
+        Left(folder=own, schema=target, table=table, run=shadow.run)
+        for (target, _, table), (published, own) in zip(new, folders, strict=True)
+        if own not in ("", published)
+    ]
 
 
 def forget(client: RestClient, shadow: Shadow) -> None:
@@ -85,6 +111,7 @@ def _make(
         created_at=datetime.now(UTC),
     )
     for older in ledger.live(connection, catalog, run=audit.run, group=audit.group):
+        leavings.leave(connection, catalog, left_in(client, connection, older))
         forget(client, older)
         ledger.remove(connection, older)
     # Left by a clone that was killed before it could be written down.

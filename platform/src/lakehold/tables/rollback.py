@@ -14,10 +14,11 @@ from typing import Literal, Protocol
 from lakehold.config.platform import Platform
 from lakehold.errors import ConflictError, DataError
 from lakehold.tables import clone as cloning
-from lakehold.tables import guard, ledger, metadata, pointers, views
+from lakehold.tables import guard, leavings, ledger, metadata, pointers, views
 from lakehold.tables.faster import who
 from lakehold.tables.files import Files, Metadata, each
 from lakehold.tables.history import state_at
+from lakehold.tables.leavings import Left
 from lakehold.tables.ledger import Change, Connection, Entry
 from lakehold.tables.metadata import State
 from lakehold.tables.pointers import Move, Name, Pointer
@@ -198,12 +199,25 @@ def _bring(
             done = entry if dry_run else replace(entry, changes=tables.bring(files, plans))
             if not dry_run:
                 ledger.record(connection, catalog, done)
+                _note_folders(connection, catalog, plans, entry.run)
         return done
 
     outside = platform.catalog["type"] == "rest"
     nothing = "what was brought back is not written down" if outside else "nothing was brought back"
     settled(platform, schemas, entry, attempt, nothing)
     return outcomes
+
+
+def _note_folders(connection: Connection, catalog: str, plans: Sequence[Plan], run: str) -> None:
+    """Write down where files of tables stay that leave the catalog, and strike out where one comes back."""
+    gone = [
+        Left(folder=leavings.folder_of(plan.found.location), schema=plan.wish.schema, table=plan.wish.name, run=run)
+        for plan in plans
+        if plan.wish.to is None and plan.found is not None and plan.found.kind == "TABLE"
+    ]
+    leavings.leave(connection, catalog, [left for left in gone if left.folder])
+    back = [leavings.folder_of(plan.pointer.location) for plan in plans if plan.pointer and plan.found is None]
+    leavings.strike(connection, catalog, back)
 
 
 def _plan(files: Files, wish: Wish, found: Pointer | None) -> Plan:

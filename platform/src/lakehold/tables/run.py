@@ -27,7 +27,7 @@ from lakehold.config import platform
 from lakehold.config.platform import Platform
 from lakehold.errors import ConfigError, LakeholdError
 from lakehold.tables import clone as cloning
-from lakehold.tables import history, ledger, publish, rollback, told
+from lakehold.tables import history, leavings, ledger, publish, rollback, told
 from lakehold.tables.shadow import Audit
 
 WAIT_SECONDS = 600.0
@@ -67,10 +67,11 @@ def publish_shadow(known: Platform, args: argparse.Namespace) -> None:
 
 def discard(known: Platform, args: argparse.Namespace) -> None:
     """Give shadows up."""
-    forget = cloning.discard
+    forget, left_behind = cloning.discard, cloning.left_behind
     if _outside(known):
         from lakehold.tables.rest import discard as forget
-    left = cloning.left_behind(known, args.run, args.group)
+        from lakehold.tables.rest import left_behind
+    left = left_behind(known, args.run, args.group)
     found = forget(known, args.run, args.group, dry_run=args.dry_run)
     for shadow in found:
         names = ", ".join(sorted(shadow.schemas.values()))
@@ -78,7 +79,9 @@ def discard(known: Platform, args: argparse.Namespace) -> None:
     if not found:
         _say(f"{args.run} has no shadow")
     for folder in left:
-        _say(f"files of a table that was new in it stay in {folder}")
+        _say(
+            f"files of a table that was new in it stay in {folder} for {leavings.DAYS} days, then maintenance clears it"
+        )
 
 
 def shadows(known: Platform, args: argparse.Namespace) -> None:

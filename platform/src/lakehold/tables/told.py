@@ -1,4 +1,4 @@
-"""Turns the errors of libraries into ours, so that a program ends with a message and maintenance with the next table."""
+"""Turns errors of libraries into ours, so that a program ends with a message and maintenance goes on."""
 
 from __future__ import annotations
 
