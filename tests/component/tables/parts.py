@@ -160,6 +160,11 @@ def erase(location: str) -> None:
     store().delete_file(location.removeprefix("s3://"))
 
 
+def erase_folder(location: str) -> None:
+    """Delete a folder of the store with all that is in it."""
+    store().delete_dir(location.removeprefix("s3://"))
+
+
 def measure(wanted: dict[str, str]) -> None:
     """Say of the current snapshot that there is a file of statistics."""
     table = catalog().load_table(wanted["table"])

@@ -95,7 +95,7 @@ def _make(platform: Platform, files: Files, connection: Connection, audit: Audit
         if location is None:
             raise ConfigError(f'there is no schema "{target}".', remedy='lakehold sql "show schemas"')
         # Trino and pyiceberg put new tables below the schema's location; Spark has to be told where.
-        pointers.add_schema(connection, catalog, name, {"exists": "true", "location": location})
+        pointers.add_schema(connection, catalog, name, {"exists": "true", "location": shadow.folder(location)})
     tables = _settled(connection, catalog, files, shadow)
     moves = [
         pointers.Move(schema=one.shadow, name=one.name, old=None, new=Pointer(location=one.clone, kind=one.kind))

@@ -17,6 +17,8 @@ from lakehold.errors import NotRunningError
 from lakehold.tables.metadata import State
 from lakehold.tables.shadow import tag_of
 
+_FOLDER_DIGITS = 12
+
 Connection = psycopg.Connection[dict[str, Any]]
 
 _OPTIONS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=60s"
@@ -32,6 +34,14 @@ class Shadow:
     group: str
     schemas: Mapping[str, str]
     created_at: datetime
+
+    def folder(self, location: str) -> str:
+        """Return where new tables go, below the ``location`` of the published schema.
+
+        A folder of this shadow's own: an engine that names a table's folder after the table alone would else put it
+        where another run, or somebody else, has one of that name.
+        """
+        return f"{location.rstrip('/')}/audit-{self.id.hex[:_FOLDER_DIGITS]}"
 
 
 @dataclass(frozen=True, kw_only=True)

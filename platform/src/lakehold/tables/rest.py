@@ -121,7 +121,8 @@ def _make(
         properties = client.schema_properties(target)
         if properties is None:
             raise ConfigError(f'there is no schema "{target}".', remedy='lakehold sql "show schemas"')
-        client.ensure_schema(name, {"location": properties["location"]} if "location" in properties else {})
+        location = properties.get("location")
+        client.ensure_schema(name, {"location": shadow.folder(location)} if location else {})
         clones += _tables(client, Privately(platform.catalog), target, name)
         clones += _views(client, target, name, shadow, catalog)
     ledger.add(connection, catalog, shadow, clones)
