@@ -53,6 +53,8 @@ class FakeGateway:
         """Done when the next transaction has been let through, before it is answered."""
         self.dropping: Callable[[], None] | None = None
         """Done before the next table or schema is dropped, which then is not."""
+        self.registering: Callable[[], None] | None = None
+        """Done before the next table is registered."""
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -101,6 +103,9 @@ class FakeGateway:
         elif request.path.endswith(TRANSACTION):
             self._transaction(request, body)
         else:
+            if request.path.endswith("/register") and self.registering is not None:
+                registering, self.registering = self.registering, None
+                registering()
             self._pass_on(request, body)
 
     def _token(self, body: bytes) -> tuple[int, dict[str, Any]]:

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -239,6 +240,37 @@ def test_maintenance_keeps_a_publication_waiting_and_a_second_maintenance_away(l
             assert not guard.claim(publisher, ["gold", "silver"], wait=0)
             publisher.rollback()
         assert guard.claim(publisher, ["silver"], wait=0)
+
+
+def test_a_publication_that_waits_has_its_turn_before_more_maintenance(lakehouse: Any) -> None:
+    claimed: list[bool] = []
+
+    def claim() -> None:
+        with lakehouse.ledger() as publisher:
+            claimed.append(guard.claim(publisher, ["silver"], wait=60))
+
+    with lakehouse.ledger() as one, lakehouse.ledger() as other:
+        one.autocommit = other.autocommit = True
+        waiting = threading.Thread(target=claim)
+        with guard.holding(one, "silver", "a") as held:
+            assert held
+            waiting.start()
+            wanted = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while other.execute(wanted).fetchone() == (0,):
+                time.sleep(0.01)
+            with guard.holding(other, "silver", "b") as beside:
+                assert not beside, "the publication would wait for ever for a moment without maintenance"
+        waiting.join(60)
+        assert claimed == [True]
+        with guard.claiming(one, ["silver", "gold"]) as taken:
+            assert taken
+            with guard.holding(other, "silver", "b") as beside:
+                assert not beside
+            with guard.claiming(other, ["gold"], wait=0) as twice:
+                assert not twice
+        with guard.claiming(other, ["gold"], wait=0) as after:
+            assert after
+        assert one.execute("SHOW lock_timeout").fetchone() == other.execute("SHOW lock_timeout").fetchone() == ("0",)
 
 
 def test_killed_at_any_moment_nothing_is_lost_and_the_next_run_clears_up(lakehouse: Any) -> None:

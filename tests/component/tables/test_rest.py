@@ -153,12 +153,69 @@ def test_a_rollback_killed_after_its_commit_goes_on(fresh: Any) -> None:
     assert "(rollback at" in fresh.verb("rollback", ONE.run, code=same.CONFLICT)
 
 
+def test_a_clone_killed_half_way_is_listed_and_can_be_given_up(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a", "gold.b")
+    cloning = fresh.start("-m", "lakehold.tables.run", "clone", *of(ONE), "--schema", "gold")
+    fresh.lab.gateway.registering = cloning.kill
+    assert cloning.wait(60) == -9
+    cloning.communicate()
+    (listed,) = json.loads(fresh.verb("shadows", "--json"))
+    assert (listed["run"], listed["state"], listed["tables"]) == (ONE.run, "half cloned", [])
+    assert "never cloned whole" in fresh.verb("publish", *of(ONE), code=same.REFUSED)
+    assert "stay in" not in fresh.verb("discard", "--run", ONE.run)
+    assert fresh.verb("shadows") == ""
+    assert fresh.part("schemas", "gold") == ["gold"]
+    assert read(fresh, *BEFORE) == BEFORE
+    clone(fresh, ONE)
+    write(fresh, "one", *in_shadow(ONE, "a", "b"))
+    fresh.verb("publish", *of(ONE))
+    assert read(fresh, *AFTER) == AFTER
+
+
+@pytest.mark.parametrize("verb", ["discard", "clone"])
+def test_what_a_killed_publisher_has_committed_is_not_given_up(fresh: Any, verb: str) -> None:
+    two_tables_in_a_shadow(fresh)
+    publisher = fresh.start("-m", "lakehold.tables.run", "publish", *of(ONE))
+    fresh.lab.gateway.after = publisher.kill
+    assert publisher.wait(60) == -9
+    publisher.communicate()
+    if verb == "discard":
+        assert "was published" in fresh.verb("discard", "--run", ONE.run)
+        assert "published already" in fresh.verb("publish", *of(ONE))
+    else:
+        clone(fresh, ONE)
+        fresh.verb("discard", "--run", ONE.run)
+    assert fresh.part("schemas", "gold") == ["gold"]
+    assert read(fresh, *AFTER) == AFTER
+    fresh.verb("rollback", ONE.run)
+    assert read(fresh, *BEFORE) == BEFORE
+
+
+def test_nobody_is_kept_waiting_in_a_transaction_while_the_catalog_works(fresh: Any) -> None:
+    states: list[str] = []
+
+    def look() -> None:
+        sessions = "SELECT state FROM pg_stat_activity WHERE application_name = 'lakehold tables'"
+        states.extend(state for (state,) in fresh.query(sessions))
+
+    write(fresh, "zero", "gold.a", "gold.b")
+    fresh.lab.gateway.registering = look
+    clone(fresh, ONE)
+    write(fresh, "one", *in_shadow(ONE, "a", "b"))
+    fresh.lab.gateway.before = look
+    fresh.verb("publish", *of(ONE))
+    fresh.lab.gateway.before = look
+    fresh.verb("rollback", ONE.run)
+    assert states == ["idle"] * 3
+
+
 def test_a_publisher_killed_while_it_clears_up_is_cleared_up_after(fresh: Any) -> None:
     two_tables_in_a_shadow(fresh)
     publisher = fresh.start("-m", "lakehold.tables.run", "publish", *of(ONE))
     fresh.lab.gateway.dropping = publisher.kill
     assert publisher.wait(60) == -9
     publisher.communicate()
+    assert "(published, to be cleared)" in fresh.verb("shadows")
     write(fresh, "later", "gold.a")
     assert "published already" in fresh.verb("publish", *of(ONE))
     assert fresh.part("schemas", "gold") == ["gold"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import psycopg
 
@@ -22,10 +24,13 @@ BESIDE = None
 """For ``wait``: go ahead although another run has a shadow of the same schemas; the first to publish wins."""
 
 _POLL_SECONDS = 0.5
+_STEP_ASIDE = 20.0
+"""Seconds even a clone that is not to wait for another run waits for maintenance to end what it is doing."""
 _ROUNDS = 20
 """How often a table that others are committing to is cloned again before we say so."""
 
 Maker = Callable[[Connection, Audit, Collection[str]], Shadow]
+Holder = Callable[[Connection, Collection[str], float | None], AbstractContextManager[bool]]
 
 
 def clone(platform: Platform, audit: Audit, schemas: Collection[str], *, wait: float | None) -> Shadow:
@@ -34,20 +39,30 @@ def clone(platform: Platform, audit: Audit, schemas: Collection[str], *, wait: f
     Waits up to ``wait`` seconds for another run's shadow of the same schemas to go (``BESIDE``: does not mind it), then
     raises :class:`BusyError` naming that run.
     """
-    return claimed(platform, audit, schemas, wait, lambda *made: _make(platform, Files(platform.catalog), *made))
+    make = partial(_make, platform, Files(platform.catalog))
+    return claimed(platform, audit, schemas, wait, make, _in_transaction)
 
 
-def claimed(platform: Platform, audit: Audit, schemas: Collection[str], wait: float | None, make: Maker) -> Shadow:
-    """Run ``make`` in a transaction that has the schemas to itself, once no other run has a shadow of them."""
+@contextmanager
+def _in_transaction(connection: Connection, schemas: Collection[str], wait: float | None) -> Iterator[bool]:
+    with connection.transaction():
+        yield guard.claim(connection, schemas, wait=wait)
+
+
+def claimed(
+    platform: Platform, audit: Audit, schemas: Collection[str], wait: float | None, make: Maker, hold: Holder
+) -> Shadow:
+    """Run ``make`` with the schemas to itself, by ``hold``, once no other run has a shadow of them."""
     catalog, deadline = platform.catalog["name"], time.monotonic() + (wait or 0)
     with ledger.connect(platform) as connection:
         while True:
-            with connection.transaction():
-                patience = max(0.0, deadline - time.monotonic())
-                alone = guard.claim(connection, schemas, wait=None if wait is BESIDE else patience)
-                others = _others(connection, catalog, audit, schemas)
-                if alone and (wait is BESIDE or not others):
-                    return make(connection, audit, schemas)
+            others = _others(connection, catalog, audit, schemas)
+            if wait is BESIDE or not others:
+                patience = max(_STEP_ASIDE, deadline - time.monotonic())
+                with hold(connection, schemas, None if wait is BESIDE else patience) as alone:
+                    others = _others(connection, catalog, audit, schemas)
+                    if alone and (wait is BESIDE or not others):
+                        return make(connection, audit, schemas)
             if time.monotonic() >= deadline:
                 raise _busy(others)
             time.sleep(_POLL_SECONDS)

@@ -1,8 +1,9 @@
 """Keeps a publication and maintenance off the same schema at the same time, by PostgreSQL's advisory locks.
 
-A clone, a publication and a rollback claim the schemas they change for their transaction; maintenance holds a schema,
-with others of its kind, while one action runs. PostgreSQL gives a lock back when its holder's connection ends, so a
-process that was killed leaves nothing locked.
+A clone, a publication and a rollback claim the schemas they change, for their transaction or, on an outside catalog,
+while they are at it; maintenance holds a schema, with others of its kind, while one action runs. Who claims waits in
+PostgreSQL's queue: maintenance, which never waits, gets the schema no more until the claim has had its turn. PostgreSQL
+gives a lock back when its holder's connection ends, so a process that was killed leaves nothing locked.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from typing import Any
 import psycopg
 import psycopg.sql
 from psycopg.rows import tuple_row
-
-_POLL_SECONDS = 0.2
 
 
 def key(kind: str, name: str) -> int:
@@ -33,11 +32,46 @@ def claim(connection: psycopg.Connection[Any], schemas: Iterable[str], *, wait: 
     After ``False`` roll the transaction back: it may hold some of them.
     """
     deadline = None if wait is None else time.monotonic() + wait
-    for schema in sorted(set(schemas)):
-        while not _try(connection, "pg_try_advisory_xact_lock", key("schema", schema)):
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
-            time.sleep(_POLL_SECONDS)
+    return all(_queue(connection, "pg_advisory_xact_lock", key("schema", one), deadline) for one in _ordered(schemas))
+
+
+@contextmanager
+def claiming(
+    connection: psycopg.Connection[Any], schemas: Iterable[str], *, wait: float | None = None
+) -> Iterator[bool]:
+    """The same for the time of a ``with`` block, and outside of any transaction: it may be long, and PostgreSQL idle.
+
+    ``connection`` is in autocommit mode: the locks belong to its session.
+    """
+    deadline, taken = None if wait is None else time.monotonic() + wait, []
+    try:
+        for number in (key("schema", one) for one in _ordered(schemas)):
+            if not _queue(connection, "pg_advisory_lock", number, deadline):
+                break
+            taken.append(number)
+        yield len(taken) == len(_ordered(schemas))
+    finally:
+        if not connection.closed:
+            for number in taken:
+                connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
+
+
+def _ordered(schemas: Iterable[str]) -> list[str]:
+    return sorted(set(schemas))
+
+
+def _queue(connection: psycopg.Connection[Any], function: str, number: int, deadline: float | None) -> bool:
+    """Take a lock, in the queue of those who want it, until the deadline."""
+    left = 0 if deadline is None else max(1, int(1000 * (deadline - time.monotonic())))  # milliseconds; 0 is for ever
+    take = psycopg.sql.SQL("SELECT {}(%s)").format(psycopg.sql.Identifier(function))
+    try:
+        with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+            before = cursor.execute("SELECT current_setting('lock_timeout')").fetchone()
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", (str(left),))
+            cursor.execute(take, (number,))
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", before)
+    except psycopg.errors.LockNotAvailable:
+        return False
     return True
 
 

@@ -27,13 +27,22 @@ _OPTIONS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=60s"
 
 @dataclass(frozen=True, kw_only=True)
 class Shadow:
-    """A live shadow: ``schemas`` maps each published schema to its shadow."""
+    """A live shadow: ``schemas`` maps each published schema to its shadow.
+
+    ``cloned`` is false while an outside catalog's tables are being cloned, or for ever when that was killed.
+    """
 
     id: uuid.UUID
     run: str
     group: str
     schemas: Mapping[str, str]
     created_at: datetime
+    cloned: bool = True
+
+    @property
+    def publication(self) -> uuid.UUID:
+        """The publication on an outside catalog; a shadow is published once."""
+        return uuid.uuid5(self.id, "publish")
 
     def folder(self, location: str) -> str:
         """Return where new tables go, below the ``location`` of the published schema.
@@ -117,7 +126,8 @@ def live(connection: Connection, catalog: str, *, run: str | None = None, group:
     """Return the live shadows, oldest first: all, those of a run, or the one of a group of a run."""
     rows = connection.execute(
         """
-        SELECT s.shadow_id, s.run, s.audit_group, s.created_at, jsonb_object_agg(n.target, n.shadow) AS schemas
+        SELECT s.shadow_id, s.run, s.audit_group, s.created_at, s.cloned,
+            jsonb_object_agg(n.target, n.shadow) AS schemas
         FROM audit.shadows s JOIN audit.shadow_schemas n USING (shadow_id)
         WHERE s.catalog_name = %(catalog)s AND (%(run)s::text IS NULL OR s.run = %(run)s)
             AND (%(group)s::text IS NULL OR s.audit_group = %(group)s)
@@ -132,6 +142,7 @@ def live(connection: Connection, catalog: str, *, run: str | None = None, group:
             group=row["audit_group"],
             schemas=row["schemas"],
             created_at=row["created_at"],
+            cloned=row["cloned"],
         )
         for row in rows
     ]
@@ -159,14 +170,25 @@ def clones(connection: Connection, shadow: Shadow) -> list[Clone]:
 def add(connection: Connection, catalog: str, shadow: Shadow, tables: Iterable[Clone]) -> None:
     """Write a new shadow down."""
     connection.execute(
-        "INSERT INTO audit.shadows (shadow_id, catalog_name, run, audit_group) VALUES (%s, %s, %s, %s)",
-        (shadow.id, catalog, shadow.run, shadow.group),
+        "INSERT INTO audit.shadows (shadow_id, catalog_name, run, audit_group, cloned) VALUES (%s, %s, %s, %s, %s)",
+        (shadow.id, catalog, shadow.run, shadow.group, shadow.cloned),
     )
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO audit.shadow_schemas (shadow_id, catalog_name, target, shadow) VALUES (%s, %s, %s, %s)",
             [(shadow.id, catalog, target, name) for target, name in shadow.schemas.items()],
         )
+    _add_clones(connection, catalog, shadow, tables)
+
+
+def complete(connection: Connection, catalog: str, shadow: Shadow, tables: Iterable[Clone]) -> None:
+    """Write down that a shadow is cloned."""
+    _add_clones(connection, catalog, shadow, tables)
+    connection.execute("UPDATE audit.shadows SET cloned = true WHERE shadow_id = %s", (shadow.id,))
+
+
+def _add_clones(connection: Connection, catalog: str, shadow: Shadow, tables: Iterable[Clone]) -> None:
+    with connection.cursor() as cursor:
         cursor.executemany(
             """
             INSERT INTO audit.shadow_tables (shadow_id, catalog_name, target, shadow, table_name, iceberg_type,

@@ -168,6 +168,7 @@ _RIGHTS = (
     "GRANT INSERT, DELETE ON audit.shadows, audit.shadow_schemas, audit.shadow_tables TO publisher",
     "GRANT SELECT ON audit.left_folders TO publisher, engine",
     "GRANT INSERT, UPDATE, DELETE ON audit.left_folders TO publisher",
+    "GRANT UPDATE (cloned) ON audit.shadows TO publisher",
     # What was published stays on record.
     "GRANT INSERT ON audit.publications, audit.publication_tables TO publisher",
 )
@@ -179,6 +180,7 @@ def statements() -> list[str]:
         "CREATE SCHEMA IF NOT EXISTS audit",
         *_TABLES,
         _LEFT,
+        "ALTER TABLE audit.shadows ADD COLUMN IF NOT EXISTS cloned boolean NOT NULL DEFAULT true",
         _KEEP_TABLE,
         _KEEP_SCHEMA,
         # Called by the triggers only, with the rights of their owner.

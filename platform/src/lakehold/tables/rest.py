@@ -9,8 +9,11 @@ purged, and Spark and the maintenance of all engines refuse to touch it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from lakehold.config.platform import Platform
 from lakehold.errors import ConfigError, ConflictError
@@ -29,28 +32,49 @@ from lakehold.tables.shadow import Audit
 def clone(platform: Platform, audit: Audit, schemas: Collection[str], *, wait: float | None) -> Shadow:
     """Make the run's shadow of ``schemas``, like :func:`lakehold.tables.clone.clone`, with the same errors."""
     client = RestClient(platform.catalog)
-    return cloning.claimed(platform, audit, schemas, wait, lambda *made: _make(platform, client, *made))
+    return cloning.claimed(platform, audit, schemas, wait, partial(_make, platform, client), _holding)
+
+
+def _holding(connection: Connection, schemas: Collection[str], wait: float | None) -> AbstractContextManager[bool]:
+    return guard.claiming(connection, schemas, wait=wait)
 
 
 def discard(platform: Platform, run: str, group: str | None = None, *, dry_run: bool = False) -> list[Shadow]:
-    """Give the shadows of a run, or of one group of it, up; returns them. No file is deleted."""
-    catalog = platform.catalog["name"]
+    """Give the shadows of a run, or of one group of it, up; returns them. No file is deleted.
+
+    One that was published, by a publisher that was killed before it could say so or clear up, is written down so, and
+    cleared.
+    """
     with ledger.connect(platform) as connection:
-        found = ledger.live(connection, catalog, run=run, group=group)
+        found = ledger.live(connection, platform.catalog["name"], run=run, group=group)
         if dry_run or not found:
             return found
         client = RestClient(platform.catalog)
         for shadow in found:
-            with connection.transaction():
-                guard.claim(connection, shadow.schemas)
-                # A publication may have been faster.
-                if ledger.live(connection, catalog, run=shadow.run, group=shadow.group):
-                    leavings.leave(connection, catalog, left_in(client, connection, shadow))
-                    forget(client, shadow)
-                    ledger.remove(connection, shadow)
-                    entry = Entry(id=uuid.uuid4(), run=shadow.run, group=shadow.group, kind="discard")
-                    ledger.record(connection, catalog, entry)
-        return found
+            with guard.claiming(connection, shadow.schemas):
+                _discard(platform, client, connection, shadow)
+    return found
+
+
+def _discard(platform: Platform, client: RestClient, connection: Connection, shadow: Shadow) -> None:
+    catalog = platform.catalog["name"]
+    live = ledger.live(connection, catalog, run=shadow.run, group=shadow.group)
+    # A publication may have been faster.
+    if shadow.id in [one.id for one in live] and not _given_up(platform, client, connection, shadow):
+        entry = Entry(id=uuid.uuid4(), run=shadow.run, group=shadow.group, kind="discard")
+        ledger.record(connection, catalog, entry)
+
+
+def _given_up(platform: Platform, client: RestClient, connection: Connection, shadow: Shadow) -> bool:
+    """Take a shadow out of the catalog and the ledger; whether it was published before, which is then on record."""
+    from lakehold.tables.rest_publish import finished
+
+    published = finished(platform, connection, client, shadow)
+    if not published:
+        leavings.leave(connection, platform.catalog["name"], left_in(client, connection, shadow))
+    forget(client, shadow)
+    ledger.remove(connection, shadow)
+    return published
 
 
 def left_behind(platform: Platform, run: str, group: str | None = None) -> list[str]:
@@ -69,7 +93,9 @@ def left_in(client: RestClient, connection: Connection, shadow: Shadow) -> list[
     names = [(target, name, table) for target, name in shadow.schemas.items() for table in client.tables(name)]
     new = [one for one in names if one[1:] not in cloned]
     found = each(lambda one: (client.load(one[0], one[2]), client.load(one[1], one[2])), new)
-    folders = [[leavings.folder_of(one.location) if one else "" for one in pair] for pair in found]
+    # A table that is only reserved for this one leaves with it.
+    pairs = [(None if theirs is None or reserved(theirs) else theirs, own) for theirs, own in found]
+    folders = [[leavings.folder_of(one.location) if one else "" for one in pair] for pair in pairs]
     return [
         Left(folder=own, schema=target, table=table, run=shadow.run)
         for (target, _, table), (published, own) in zip(new, folders, strict=True)
@@ -109,24 +135,44 @@ def _make(
         group=audit.group,
         schemas={schema: audit.schema(schema) for schema in sorted(set(schemas))},
         created_at=datetime.now(UTC),
+        cloned=False,
     )
+    locations = {target: _location(client, target) for target in shadow.schemas}
     for older in ledger.live(connection, catalog, run=audit.run, group=audit.group):
-        leavings.leave(connection, catalog, left_in(client, connection, older))
-        forget(client, older)
-        ledger.remove(connection, older)
-    # Left by a clone that was killed before it could be written down.
+        _given_up(platform, client, connection, older)
+    # Made anew by an engine that wrote after the shadow was published or given up.
+    leavings.leave(connection, catalog, left_in(client, connection, shadow))
     forget(client, shadow)
+    # Written down first: whoever is killed from here on has left a shadow that is listed and can be given up.
+    with connection.transaction():
+        ledger.add(connection, catalog, shadow, [])
+    try:
+        clones = _filled(platform, client, shadow, locations)
+    except Exception:
+        forget(client, shadow)
+        ledger.remove(connection, shadow)
+        raise
+    with connection.transaction():
+        ledger.complete(connection, catalog, shadow, clones)
+    return replace(shadow, cloned=True)
+
+
+def _location(client: RestClient, schema: str) -> str | None:
+    properties = client.schema_properties(schema)
+    if properties is None:
+        raise ConfigError(f'there is no schema "{schema}".', remedy='lakehold sql "show schemas"')
+    return properties.get("location")
+
+
+def _filled(platform: Platform, client: RestClient, shadow: Shadow, locations: Mapping[str, str | None]) -> list[Clone]:
+    """Make the schemas of the shadow and what is in them."""
     clones: list[Clone] = []
     for target, name in shadow.schemas.items():
-        properties = client.schema_properties(target)
-        if properties is None:
-            raise ConfigError(f'there is no schema "{target}".', remedy='lakehold sql "show schemas"')
-        location = properties.get("location")
+        location = locations[target]
         client.ensure_schema(name, {"location": shadow.folder(location)} if location else {})
         clones += _tables(client, Privately(platform.catalog), target, name)
-        clones += _views(client, target, name, shadow, catalog)
-    ledger.add(connection, catalog, shadow, clones)
-    return shadow
+        clones += _views(client, target, name, shadow, platform.catalog["name"])
+    return clones
 
 
 def _tables(client: RestClient, privately: Privately, target: str, schema: str) -> list[Clone]:

@@ -8,12 +8,11 @@ only: then the rest follows, or, if somebody else was faster there, what was mov
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
 from lakehold.config.platform import Platform
-from lakehold.errors import ConflictError, LakeholdError
+from lakehold.errors import ConflictError, DataError, LakeholdError
 from lakehold.tables import clone as cloning
 from lakehold.tables import guard, ledger, rest, rest_look, views
 from lakehold.tables.faster import conflict
@@ -39,33 +38,64 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
         found = ledger.live(connection, catalog, run=audit.run, group=audit.group)
         if not found:
             return earlier(connection, catalog, audit, RestClient(platform.catalog).schemas(audit.ending))
-        shadow, client = found[0], RestClient(platform.catalog)
-        published = _recorded(connection, catalog, shadow)
-        if published is None:
-            entry = Entry(id=_id(shadow), run=audit.run, group=audit.group, kind="publish")
-            attempt = _Attempt(platform, connection, client, shadow, entry, int(tag_days * _DAY))
-            # Publishers of this installation wait for each other, so that the slower one is told who was faster.
-            with connection.transaction():
-                guard.claim(connection, shadow.schemas)
-                published = Published(entry=attempt.settled())
-                ledger.record(connection, catalog, published.entry)
-        # Written down first: who is killed here is only cleaned up after.
-        rest.forget(client, shadow)
-        ledger.remove(connection, shadow)
-        return published
+        client = RestClient(platform.catalog)
+        # Publishers of this installation wait for each other, so that the slower one is told who was faster.
+        with guard.claiming(connection, found[0].schemas):
+            found = ledger.live(connection, catalog, run=audit.run, group=audit.group)
+            if not found:
+                return earlier(connection, catalog, audit, client.schemas(audit.ending))
+            shadow = found[0]
+            published = _recorded(connection, catalog, shadow)
+            if published is None:
+                attempt = _attempt(platform, connection, client, shadow, tag_days)
+                published = Published(entry=_written_down(connection, catalog, attempt.settled()))
+            # Written down first: who is killed here is only cleaned up after.
+            rest.forget(client, shadow)
+            ledger.remove(connection, shadow)
+            return published
+
+
+def finished(platform: Platform, connection: Connection, client: RestClient, shadow: Shadow) -> bool:
+    """Whether the shadow is published already; what its publisher was killed over is done then, but for clearing up."""
+    catalog = platform.catalog["name"]
+    if _recorded(connection, catalog, shadow):
+        return True
+    try:
+        attempt = _attempt(platform, connection, client, shadow, TAG_DAYS)
+        if not attempt.committed():
+            return False
+    except DataError:
+        return False  # it cannot be published, so it was not
+    _written_down(connection, catalog, attempt.settled())
+    return True
 
 
 def _recorded(connection: Connection, catalog: str, shadow: Shadow) -> Published | None:
     """The publication of this very shadow, if there was one: its publisher was killed before it could clean up."""
-    found = [one for one in ledger.entries(connection, catalog, shadow.run, shadow.group) if one.id == _id(shadow)]
+    entries = ledger.entries(connection, catalog, shadow.run, shadow.group)
+    found = [one for one in entries if one.id == shadow.publication]
     if not found:
         return None
     return Published(entry=replace(found[0], changes=ledger.changes(connection, found[0])), earlier=True)
 
 
-def _id(shadow: Shadow) -> uuid.UUID:
-    """The publication of a shadow; a shadow is published once."""
-    return uuid.uuid5(shadow.id, "publish")
+def _attempt(
+    platform: Platform, connection: Connection, client: RestClient, shadow: Shadow, tag_days: float
+) -> _Attempt:
+    if not shadow.cloned:
+        raise DataError(
+            f'the shadow of run "{shadow.run}" (group {shadow.group}) was never cloned whole; nothing was published.',
+            why="its clone was killed, or is under way",
+            remedy="begin with its clone again (in Airflow: clear the group's first task)",
+        )
+    entry = Entry(id=shadow.publication, run=shadow.run, group=shadow.group, kind="publish")
+    return _Attempt(platform, connection, client, shadow, entry, int(tag_days * _DAY))
+
+
+def _written_down(connection: Connection, catalog: str, entry: Entry) -> Entry:
+    with connection.transaction():
+        ledger.record(connection, catalog, entry)
+    return entry
 
 
 class _Attempt:
@@ -83,6 +113,12 @@ class _Attempt:
         self._look = Look(
             client, shadow, ledger.clones(connection, shadow), self._catalog, entry.tag, cloning.now(), keep
         )
+
+    def committed(self) -> bool:
+        """Whether the catalog has all that the run changed; views, which follow the tables, may be missing."""
+        changed = [each for each in self._look() if each.step.changed]
+        tables = [each for each in changed if not each.is_view]
+        return bool(changed) and all(each.done for each in tables or changed)
 
     def settled(self) -> Entry:
         """Publish; returns the entry to be written down."""

@@ -7,7 +7,8 @@ becomes current again, in a new metadata file. Nothing is deleted, so a rollback
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -188,8 +189,7 @@ def _bring(
     outcomes: list[Outcome] = []
 
     def attempt() -> Entry:
-        with connection.transaction():
-            guard.claim(connection, schemas)
+        with _alone(platform, connection, schemas):
             tables = _catalog(platform, connection)
             found = tables.read(schemas)
             plans = each(lambda wish: _plan(files, wish, found.get((wish.schema, wish.name))), wishes)
@@ -198,14 +198,26 @@ def _bring(
             outcomes[:] = [Outcome(table=plan.wish.full_name, action=plan.action) for plan in plans]
             done = entry if dry_run else replace(entry, changes=tables.bring(files, plans))
             if not dry_run:
-                ledger.record(connection, catalog, done)
-                _note_folders(connection, catalog, plans, entry.run)
+                with connection.transaction():
+                    ledger.record(connection, catalog, done)
+                    _note_folders(connection, catalog, plans, entry.run)
         return done
 
     outside = platform.catalog["type"] == "rest"
     nothing = "what was brought back is not written down" if outside else "nothing was brought back"
     settled(platform, schemas, entry, attempt, nothing)
     return outcomes
+
+
+@contextmanager
+def _alone(platform: Platform, connection: Connection, schemas: Sequence[str]) -> Iterator[None]:
+    if platform.catalog["type"] == "rest":
+        with guard.claiming(connection, schemas):
+            yield
+        return
+    with connection.transaction():
+        guard.claim(connection, schemas)
+        yield
 
 
 def _note_folders(connection: Connection, catalog: str, plans: Sequence[Plan], run: str) -> None:

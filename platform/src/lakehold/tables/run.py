@@ -73,8 +73,13 @@ def discard(known: Platform, args: argparse.Namespace) -> None:
         from lakehold.tables.rest import left_behind
     left = left_behind(known, args.run, args.group)
     found = forget(known, args.run, args.group, dry_run=args.dry_run)
+    with ledger.connect(known) as connection:
+        published = {shadow.id for shadow in found if ledger.exists(connection, shadow.publication)}
     for shadow in found:
         names = ", ".join(sorted(shadow.schemas.values()))
+        if shadow.id in published:
+            _say(f"{shadow.run} (group {shadow.group}) was published; what is left is {names}, which goes")
+            continue
         _say(f"{'would discard' if args.dry_run else 'discarded'} {names} of {shadow.run} (group {shadow.group})")
     if not found:
         _say(f"{args.run} has no shadow")
@@ -89,6 +94,7 @@ def shadows(known: Platform, args: argparse.Namespace) -> None:
     catalog = known.catalog["name"]
     with ledger.connect(known) as connection:
         found = [(shadow, ledger.clones(connection, shadow)) for shadow in ledger.live(connection, catalog)]
+        published = {shadow.id for shadow, _ in found if ledger.exists(connection, shadow.publication)}
     rows: list[dict[str, Any]] = [
         {
             "run": shadow.run,
@@ -96,6 +102,7 @@ def shadows(known: Platform, args: argparse.Namespace) -> None:
             "schemas": dict(shadow.schemas),
             "created_at": shadow.created_at.isoformat(timespec="seconds"),
             "tables": [f"{one.target}.{one.name}" for one in clones],
+            "state": "published, to be cleared" if shadow.id in published else "" if shadow.cloned else "half cloned",
         }
         for shadow, clones in found
     ]
@@ -103,7 +110,8 @@ def shadows(known: Platform, args: argparse.Namespace) -> None:
         _say(json.dumps(rows, indent=2))
         return
     for row in rows:
-        _say(f"{row['created_at']}  {row['run']}  {row['group']}  {', '.join(row['schemas'])}")
+        state = f"  ({row['state']})" if row["state"] else ""
+        _say(f"{row['created_at']}  {row['run']}  {row['group']}  {', '.join(row['schemas'])}{state}")
 
 
 def table_history(known: Platform, args: argparse.Namespace) -> None:

@@ -28,11 +28,19 @@ def by_database(error: psycopg.Error) -> LakeholdError:
 
 @contextmanager
 def by_pyiceberg() -> Iterator[None]:
-    """Turn errors of pyiceberg into :class:`RunFailedError`: it has many, and they have no class in common."""
+    """Turn errors of pyiceberg into :class:`RunFailedError`: it has many, and they have no class in common.
+
+    A REST catalog that does not answer is a :class:`NotRunningError`.
+    """
+    import requests
     from pyiceberg import exceptions
 
     try:
         yield
+    except requests.RequestException as error:
+        raise NotRunningError(
+            "the catalog does not answer.", why=str(error)[:500], remedy="give the command again when it is up"
+        ) from error
     except Exception as error:
         if type(error).__module__ != exceptions.__name__:
             raise
