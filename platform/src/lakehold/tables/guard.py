@@ -64,14 +64,16 @@ def _queue(connection: psycopg.Connection[Any], function: str, number: int, dead
     """Take a lock, in the queue of those who want it, until the deadline."""
     left = 0 if deadline is None else max(1, int(1000 * (deadline - time.monotonic())))  # milliseconds; 0 is for ever
     take = psycopg.sql.SQL("SELECT {}(%s)").format(psycopg.sql.Identifier(function))
-    try:
-        with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
-            before = cursor.execute("SELECT current_setting('lock_timeout')").fetchone()
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", (str(left),))
-            cursor.execute(take, (number,))
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", before)
-    except psycopg.errors.LockNotAvailable:
-        return False
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        # Without autocommit this begins the transaction that the lock is for; the one below is a part of it.
+        before = cursor.execute("SELECT current_setting('lock_timeout')").fetchone()
+        try:
+            with connection.transaction():
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", (str(left),))
+                cursor.execute(take, (number,))
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", before)
+        except psycopg.errors.LockNotAvailable:
+            return False
     return True
 
 
