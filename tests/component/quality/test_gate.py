@@ -167,6 +167,21 @@ def test_a_warning_is_told_with_an_example_and_passes(probe: Probe) -> None:
     assert "breaks: a bit" in result.stdout
 
 
+def test_an_interval_without_rows_stops_unless_the_suite_allows_it(probe: Probe) -> None:
+    stopped = probe.gate("2013-01-04", "2013-01-05")
+    assert stopped.returncode == 7, stopped.stderr
+    assert "BLOCK  not_empty  bronze.gate_probe" in stopped.stdout
+    assert "seen:   no row where day >= DATE '2013-01-04'" in stopped.stdout
+    assert "`empty: allowed`" in stopped.stdout
+    assert "1 of 4 rules are broken and stop the run" in stopped.stderr
+
+    allowed = probe.gate("2013-01-04", "2013-01-05", SUITE.replace("    rules:", "    empty: allowed\n    rules:"))
+    assert allowed.returncode == 0, allowed.stderr
+    assert "ok  not_empty  bronze.gate_probe" in allowed.stdout
+    query = "SELECT outcome FROM ops.quality_results WHERE table_name = 'bronze.gate_probe' AND rule = 'not_empty'"
+    assert sorted(probe.query(query)) == [["BLOCK"], ["ok"]]
+
+
 def test_a_broken_rule_blocks_is_recorded_and_known_to_lineage(probe: Probe) -> None:
     who = {"LAKEHOLD_DAG_ID": "d", "LAKEHOLD_RUN_ID": "r", "LAKEHOLD_TASK_ID": "t", "LAKEHOLD_TRY": "2"}
     run = "0190b6f0-0000-7000-8000-000000000001"
@@ -274,6 +289,19 @@ def test_without_a_shadow_changed_is_what_came_since_the_suite_last_passed(probe
     assert [one.returncode for one in told] == [7, 7], "what was stopped is judged again"
     query = "SELECT row_count FROM ops.quality_results WHERE table_name = 'bronze.grows' ORDER BY checked_at"
     assert probe.query(query) == [[2], [1], [1]]
+
+
+def test_no_change_passes_and_is_told_but_not_a_table_that_was_emptied(probe: Probe) -> None:
+    probe.query("CREATE TABLE bronze.still AS SELECT * FROM (VALUES (1), (2)) AS t (n)")
+    text = SHADOW.partition("      - id: once")[0].replace("gate_probe", "still")
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 0
+    again = probe.gate("2013-01-01", "2013-01-02", text)
+    assert again.returncode == 0, again.stderr
+    assert "seen:   no row was added, so there was nothing new to judge" in again.stdout
+    probe.query("DELETE FROM bronze.still")
+    emptied = probe.gate("2013-01-01", "2013-01-02", text)
+    assert emptied.returncode == 7, emptied.stdout
+    assert "BLOCK  not_empty  bronze.still" in emptied.stdout
 
 
 def test_without_a_shadow_each_day_of_one_commit_is_judged(probe: Probe) -> None:

@@ -96,7 +96,7 @@ class _Mover:
         """Move the rows that break ``rule`` and return how many; ``snapshots`` of the source, the current one first."""
         now, *before = snapshots
         mine = f"_from = {_text(self._table.reads)} AND _suite = {_text(self._suite.name)} AND _rule = {_text(rule.id)}"
-        rows = f"({self._table.rows}) AND ({condition})" if self._table.rows else f"({condition})"
+        rows = f"{self._table.where} AND ({condition})" if self._table.where else f"({condition})"
         # What was copied from an earlier snapshot has been deleted since, and is nowhere else. What was copied from the
         # current one has not, and is copied again; anything else is of a shadow that was given up.
         kept = ", ".join(map(str, before or [0]))

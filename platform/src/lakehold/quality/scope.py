@@ -43,8 +43,7 @@ def narrowed(opened: Any, suite: str, table: TableRules) -> TableRules:
     if len(files) > _MOST_FILES:
         return table
     names = ", ".join(f"'{file.replace(chr(39), chr(39) * 2)}'" for file in sorted(files))
-    condition = f'"$path" IN ({names})' if files else "false"
-    return replace(table, rows=f"({table.rows}) AND {condition}" if table.rows else condition)
+    return replace(table, changed=f'"$path" IN ({names})' if files else "false")
 
 
 def added_files(base: tuple[Any, int | None], judged: Any) -> set[str]:
