@@ -280,6 +280,29 @@ def test_only_what_a_run_changed_is_judged_in_its_shadow(probe: Probe) -> None:
     assert probe.program("lakehold.tables.run", "discard", "--run", "scope/1").returncode == 0
 
 
+def test_rows_that_read_otherwise_since_a_column_changed_are_judged_too(probe: Probe) -> None:
+    probe.query("CREATE TABLE bronze.altered AS SELECT * FROM (VALUES (1, 'a'), (2, 'b')) AS t (n, name)")
+    rule = "{id: named, expect: expect_column_values_to_not_be_null, with: {column: name}, severity: block, breaks: a}"
+    text = SHADOW.partition("      - {id: small")[0].replace("gate_probe", "altered") + f"      - {rule}\n"
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 0
+
+    cloned = probe.program(
+        "lakehold.tables.run", "clone", "--run", "alter/1", "--group", "g", "--schema", "bronze", "--beside"
+    )
+    assert cloned.returncode == 0, cloned.stderr
+    shadow = cloned.stdout.split()[-1]
+    probe.query(f"ALTER TABLE {shadow}.altered DROP COLUMN name")
+    probe.query(f"ALTER TABLE {shadow}.altered ADD COLUMN name varchar")
+    changed = probe.gate("2013-01-01", "2013-01-02", text, LAKEHOLD_SHADOWS=json.dumps({"bronze": shadow}))
+    assert changed.returncode == 7, changed.stdout
+    assert "seen:   2 of 2 rows" in changed.stdout
+    assert probe.program("lakehold.tables.run", "discard", "--run", "alter/1").returncode == 0
+
+    for change in ("DROP COLUMN name", "ADD COLUMN name varchar"):
+        probe.query(f"ALTER TABLE bronze.altered {change}")
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 7, "the same without a shadow"
+
+
 def test_without_a_shadow_changed_is_what_came_since_the_suite_last_passed(probe: Probe) -> None:
     probe.query("CREATE TABLE bronze.grows AS SELECT * FROM (VALUES (1), (2)) AS t (n)")
     text = SHADOW.partition("      - id: once")[0].replace("gate_probe", "grows").replace("n > 10", "n > 2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lakehold.quality import results
@@ -11,6 +11,15 @@ from lakehold.quality.suite import TableRules
 
 _MOST_FILES = 4000
 """About half of the longest statement that Trino takes. A run that writes more has changed most of the table anyway."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """What the judged table is compared with; ``snapshot`` is None where that has never been written."""
+
+    table: Any
+    snapshot: int | None
+    schema: Any
 
 
 def snapshot(opened: Any, table: TableRules) -> int | None:
@@ -31,13 +40,14 @@ def narrowed(opened: Any, suite: str, table: TableRules) -> TableRules:
     """Return ``table`` with its scope as a condition on the rows, for a suite whose scope is ``changed``.
 
     In a shadow the base is what readers see now; in a published table it is the snapshot this suite last passed, over
-    all of the interval where the rules depend on it. The whole table is judged when there is no base, and for a view.
+    all of the interval where the rules depend on it. The whole table is judged when there is no base, for a view, and
+    when columns are not what they were: rows that nobody has touched then read otherwise.
     """
     if table.scope != "changed":
         return table
     judged = _load(opened, f"{table.reads}.{table.table}")
     base = _base(opened, suite, table, judged)
-    if judged is None or base is None:
+    if judged is None or base is None or columns(base.schema) != columns(judged.schema()):
         return table
     files = added_files(base, judged)
     if len(files) > _MOST_FILES:
@@ -46,13 +56,30 @@ def narrowed(opened: Any, suite: str, table: TableRules) -> TableRules:
     return replace(table, changed=f'"$path" IN ({names})' if files else "false")
 
 
-def added_files(base: tuple[Any, int | None], judged: Any) -> set[str]:
+def columns(schema: Any) -> dict[str, tuple[int, str, bool]]:
+    """Return what decides how rows read: each column's id, type and whether it is required, nested ones by their path.
+
+    A column that was dropped and made again has another id, and reads null in older rows.
+    """
+    found = {number: schema.find_field(number) for number in schema.field_ids}
+    return {
+        str(schema.find_column_name(number)): (
+            number,
+            # The fields of a struct, list or map are columns of their own here; its text would have their comments.
+            str(field.field_type) if field.field_type.is_primitive else type(field.field_type).__name__,
+            field.required,
+        )
+        for number, field in found.items()
+    }
+
+
+def added_files(base: Base, judged: Any) -> set[str]:
     """Return the paths of data files of ``judged`` that are not in the snapshot of the base table.
 
     Manifests that both have are not read, so the cost is that of the change.
     """
-    table, number = base
-    then = table.snapshot_by_id(number) if number is not None else None
+    table = base.table
+    then = table.snapshot_by_id(base.snapshot) if base.snapshot is not None else None
     now = judged.current_snapshot()
     if now is None:
         return set()
@@ -71,13 +98,20 @@ def _files(io: Any, manifests: Iterable[Any], without: set[str]) -> Iterable[str
                 yield str(entry.data_file.file_path)
 
 
-def _base(opened: Any, suite: str, table: TableRules, judged: Any) -> tuple[Any, int | None] | None:
+def _base(opened: Any, suite: str, table: TableRules, judged: Any) -> Base | None:
     if table.is_shadow:
         published = _load(opened, table.name)
-        current = published.current_snapshot() if published else None
-        return (published, current.snapshot_id if current else None) if published else None
-    passed = results.passed_snapshot(opened, suite, table.name, table.interval)
-    return (judged, passed) if judged and passed and judged.snapshot_by_id(passed) else None
+        if published is None:
+            return None
+        current = published.current_snapshot()
+        return Base(table=published, snapshot=current.snapshot_id if current else None, schema=published.schema())
+    number = results.passed_snapshot(opened, suite, table.name, table.interval)
+    passed = judged.snapshot_by_id(number) if judged and number else None
+    if passed is None:
+        return None
+    # A snapshot says which columns it was written with. Without, they may have been any.
+    schema = judged.schemas().get(passed.schema_id)
+    return Base(table=judged, snapshot=number, schema=schema) if schema else None
 
 
 def _load(opened: Any, name: str) -> Any:
