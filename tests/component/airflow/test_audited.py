@@ -192,6 +192,16 @@ def test_a_trigger_rule_lets_no_failure_through(shop: Shop) -> None:
     assert shop.rows() == before
 
 
+def test_a_gate_that_was_skipped_lets_nothing_through(shop: Shop) -> None:
+    before = shop.rows()
+    run = shop.airflow.start("orders_ungated", row=8)
+    assert shop.airflow.ended(run) == "failed"
+    states = shop.airflow.states(run)
+    assert [states[f"shop.{name}"] for name in ("gate", "clean", "publish")] == ["skipped", "success", "failed"]
+    assert "these gates have not passed: shop.gate (skipped)" in shop.airflow.log(run, "shop.publish")
+    assert shop.rows() == before
+
+
 def test_a_publication_killed_at_any_moment_happens_once(shop: Shop) -> None:
     before = shop.rows()
     rows = [10, 11, 12]

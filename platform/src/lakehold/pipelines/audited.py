@@ -23,12 +23,15 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from lakehold.config.platform import Platform, load
 from lakehold.errors import BusyError, ConflictError, DataError
 from lakehold.pipelines.command import Command
+from lakehold.pipelines.gate import Gate
 from lakehold.pipelines.shadows import ShadowedGroup
 from lakehold.tables.shadow import Audit
 
 _LOOK_AGAIN = timedelta(seconds=10)
 _ENDED = ["success", "failed"]
 _FAILED = ("failed", "upstream_failed")
+_PASSED = ("success", "removed")
+"""An instance of a mapped task is removed when, cleared, there is less to map it over."""
 
 
 def _program(platform: Platform, verb: str, *arguments: str) -> list[str]:
@@ -103,7 +106,10 @@ class Clone(Command):
 
 
 class Publish(Command):
-    """Publish the group's shadows, all tables at once or none; retried after a kill it finds out what had happened."""
+    """Publish the group's shadows, all tables at once or none; retried after a kill it finds out what had happened.
+
+    Refuses when a task of the group has failed or a gate was skipped: a trigger rule may have let it come this far.
+    """
 
     ui_color = "#d5e8d4"
     final_codes: ClassVar[Mapping[int, str]] = {
@@ -113,15 +119,34 @@ class Publish(Command):
     }
 
     def command(self, context: Mapping[str, Any], platform: Platform) -> list[str]:
-        """Return the command, unless a task of the group has failed."""
+        """Return the command, unless a task of the group has failed or a gate has not passed."""
         ti = context["ti"]
         inside = [task.task_id for task in self.task_group if task.task_id != self.task_id]
-        states = RuntimeTaskInstance.get_task_states(dag_id=ti.dag_id, task_ids=inside, run_ids=[ti.run_id])
-        failed = sorted(task for task, state in states.get(ti.run_id, {}).items() if state in _FAILED)
+        failed = sorted(task for task, state in _states(ti, inside).items() if state in _FAILED)
         if failed:
             # A trigger rule may let the tasks after a failed one succeed; that is no reason to show what it left.
             raise AirflowFailException(f"nothing is published, because these have failed: {', '.join(failed)}")
+        gates = [task.task_id for task in self.task_group if issubclass(_operator(task), Gate)]
+        waived = sorted(f"{gate} ({state})" for gate, state in _states(ti, gates).items() if state not in _PASSED)
+        if waived:
+            raise AirflowFailException(
+                f"nothing is published, because these gates have not passed: {', '.join(waived)}"
+            )
         return _program(platform, "publish", *_of(self.task_group.audit(ti)))
+
+
+def _operator(task: Any) -> type:
+    """Return the class of an operator, mapped or not."""
+    return getattr(task, "operator_class", None) or type(task)
+
+
+def _states(ti: Any, tasks: Sequence[str]) -> Mapping[str, str | None]:
+    """Return the state of each of ``tasks``; of a mapped one, that of each instance."""
+    if not tasks:
+        return {}
+    found = RuntimeTaskInstance.get_task_states(dag_id=ti.dag_id, task_ids=list(tasks), run_ids=[ti.run_id])
+    states: Mapping[str, str | None] = found.get(ti.run_id, {})
+    return states
 
 
 def _has_ended(run: str) -> bool:

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 
+from airflow.providers.standard.operators.python import ShortCircuitOperator
 from airflow.sdk import dag
 from lakehold.pipelines.audited import audited
 from lakehold.pipelines.command import Command
+from lakehold.pipelines.gate import Gate
 
 AT_ONCE = {"retries": 1, "retry_delay": timedelta(0)}
 
@@ -59,6 +61,18 @@ def orders_impatient():
         Write(task_id="write") >> check >> Check(task_id="clean", code="0", trigger_rule="all_done")
 
 
+@dag(schedule=None)
+def orders_ungated():
+    """Skip the gate, and let that be followed by a task that succeeds."""
+    with audited("shop", schemas=["shop"]):
+        skip = ShortCircuitOperator(
+            task_id="skip", python_callable=lambda: False, ignore_downstream_trigger_rules=False
+        )
+        gate = Gate(task_id="gate", suite="orders", start="2013-01-01", end="2013-01-02")
+        Write(task_id="write") >> skip >> gate >> Check(task_id="clean", code="0", trigger_rule="all_done")
+
+
 orders()
 orders_again()
+orders_ungated()
 orders_impatient()
