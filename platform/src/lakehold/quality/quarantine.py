@@ -34,28 +34,34 @@ _OWN: Mapping[str, str] = {
 
 def apply(
     opened: Any, suite: Suite, table: TableRules, findings: Sequence[Finding], address: TrinoAddress, who: Caller
-) -> list[Finding]:
-    """Move what may be moved, judge the rest again, and return what was found then.
+) -> dict[str, int]:
+    """Move what may be moved, and return how many rows by rule id; what is left then has to be judged again.
 
-    When the rows of one rule may not be moved, none are: the run stops anyway.
+    When the rows of one rule may not be moved, none of the table are: the run stops anyway.
     """
     broken = [found for found in findings if not found.met and found.rule.quarantine is not None]
-    refused = {found.rule.id: why for found in broken if (why := _refusal(table, found))}
-    if refused or not broken:
-        return [
-            replace(found, seen=f"{found.seen}; not moved to quarantine: {refused[found.rule.id]}")
-            if found.rule.id in refused
-            else found
-            for found in findings
-        ]
-    moved = _move(opened, suite, table, [found.rule for found in broken], address, who)
-    return [replace(found, quarantined=moved.get(found.rule.id, 0)) for found in validation.run(table, address)]
+    if not broken or any(_refusal(table, found) for found in broken):
+        return {}
+    return _move(opened, suite, table, [found.rule for found in broken], address, who)
+
+
+def explained(table: TableRules, findings: Sequence[Finding], moved: Mapping[str, int]) -> list[Finding]:
+    """Return ``findings`` with the number of rows that were moved, or with the reason why none were."""
+    return [
+        replace(found, seen=f"{found.seen}; not moved to quarantine: {why}")
+        if (why := _refusal(table, found))
+        else replace(found, quarantined=moved.get(found.rule.id, 0))
+        for found in findings
+    ]
 
 
 def _refusal(table: TableRules, found: Finding) -> str:
+    """Return why the rows that break a rule are not moved; nothing when they may be, or are not to be."""
+    if found.met or found.rule.quarantine is None:
+        return ""
     if not table.is_shadow:
         return f"readers see {table.name} already"
-    most = found.rule.quarantine or 0
+    most = found.rule.quarantine
     share = (found.unexpected or 0) / found.rows if found.rows else 1.0
     return f"{share:.2%} of the rows break the rule, more than its {most:.2%}" if share > most else ""
 

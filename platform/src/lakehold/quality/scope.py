@@ -22,13 +22,25 @@ class Base:
     schema: Any
 
 
-def snapshot(opened: Any, table: TableRules) -> int | None:
-    """Return the id of the snapshot a gate is about to judge; None for a view and for a table without one."""
-    return next(iter(ancestry(opened, table)), None)
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A table at one moment: its metadata file, and its snapshot if it has one."""
+
+    location: str
+    snapshot: int | None
+
+
+def state(opened: Any, table: TableRules) -> State | None:
+    """Return the state of the table a gate is about to judge; None for a view."""
+    loaded = _load(opened, f"{table.reads}.{table.table}")
+    if loaded is None:
+        return None
+    current = loaded.current_snapshot()
+    return State(location=loaded.metadata_location, snapshot=int(current.snapshot_id) if current else None)
 
 
 def ancestry(opened: Any, table: TableRules) -> list[int]:
-    """Return the ids of that snapshot and of those before it that have not expired, newest first."""
+    """Return the ids of its current snapshot and of those before it that have not expired, newest first."""
     from pyiceberg.table.snapshots import ancestors_of
 
     loaded = _load(opened, f"{table.reads}.{table.table}")
