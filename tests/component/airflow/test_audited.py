@@ -202,6 +202,19 @@ def test_a_gate_that_was_skipped_lets_nothing_through(shop: Shop) -> None:
     assert shop.rows() == before
 
 
+def test_only_what_a_gate_has_seen_is_published(shop: Shop) -> None:
+    before = shop.rows()
+    late = shop.airflow.start("orders_judged", row=9, late=90)
+    assert shop.airflow.ended(late) == "failed"
+    assert shop.airflow.states(late)["shop.late"] == "success"
+    assert "shop.orders is not what the gate has seen; nothing was published." in shop.airflow.log(late, "shop.publish")
+    assert shop.rows() == before
+    good = shop.airflow.start("orders_judged", row=9)
+    assert shop.airflow.ended(good) == "success"
+    assert "--judged=shop.orders=s3://" in shop.airflow.log(good, "shop.publish")
+    assert shop.rows() == [*before, 9]
+
+
 def test_a_publication_killed_at_any_moment_happens_once(shop: Shop) -> None:
     before = shop.rows()
     rows = [10, 11, 12]

@@ -396,6 +396,34 @@ def test_what_is_in_quarantine_stays_there_however_often_its_shadow_is_judged(pr
     assert probe.program("lakehold.tables.run", "discard", "--run", "moves/1").returncode == 0
 
 
+def test_what_a_gate_has_seen_of_a_shadow_is_published_and_nothing_else(probe: Probe) -> None:
+    probe.query(
+        "CREATE TABLE bronze.bound AS SELECT * FROM (VALUES (DATE '2013-01-01', 'good', 0)) AS t (day, name, n)"
+    )
+    run = ("--run", "bound/1", "--group", "g")
+    cloned = probe.program("lakehold.tables.run", "clone", *run, "--schema", "bronze", "--beside")
+    assert cloned.returncode == 0, cloned.stderr
+    shadow = cloned.stdout.split()[-1]
+
+    def judged() -> str:
+        shadows = json.dumps({"bronze": shadow})
+        result = probe.gate("2013-01-01", "2013-01-02", MOVING.replace("moves", "bound"), LAKEHOLD_SHADOWS=shadows)
+        assert result.returncode == 0, result.stderr
+        (line,) = (line for line in result.stdout.splitlines() if line.startswith("judged bronze.bound=s3://"))
+        return line.replace("judged ", "--judged=")
+
+    probe.query(f"INSERT INTO {shadow}.bound VALUES (DATE '2013-01-01', 'ZZ', 1)")
+    first = judged()
+    probe.query(f"INSERT INTO {shadow}.bound VALUES (DATE '2013-01-01', 'late', 2)")
+    refused = probe.program("lakehold.tables.run", "publish", *run, first)
+    assert refused.returncode == 8, refused.stdout
+    assert "bronze.bound is not what the gate has seen; nothing was published." in refused.stderr
+    assert probe.query("SELECT n FROM bronze.bound") == [[0]]
+    published = probe.program("lakehold.tables.run", "publish", *run, first, judged())
+    assert published.returncode == 0, published.stderr
+    assert probe.query("SELECT n FROM bronze.bound ORDER BY n") == [[0], [2]]
+
+
 @pytest.fixture(scope="module")
 def damaged(probe: Probe) -> dict[str, Any]:
     """The year in bronze, and what became of damaged days."""

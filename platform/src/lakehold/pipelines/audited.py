@@ -12,7 +12,7 @@ the shadow stays to be looked at until the next run needs its tables. Clear the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, ClassVar
@@ -108,14 +108,16 @@ class Clone(Command):
 class Publish(Command):
     """Publish the group's shadows, all tables at once or none; retried after a kill it finds out what had happened.
 
-    Refuses when a task of the group has failed or a gate was skipped: a trigger rule may have let it come this far.
+    Refuses when a task of the group has failed or a gate was skipped: a trigger rule may have let it come this far. And
+    when a table that a gate has judged was written again: nobody knows whether that is any good.
     """
 
     ui_color = "#d5e8d4"
     final_codes: ClassVar[Mapping[int, str]] = {
         ConflictError.exit_code: "somebody else was faster; the lines above say who. Nothing was published: clear the "
         "group from its clone task on, to do the work again on what is there now",
-        DataError.exit_code: "there is no shadow to publish, as said above; clear the group from its clone task on",
+        DataError.exit_code: "what there is in the shadow may not be published; the lines above say why, and which "
+        "tasks to clear",
     }
 
     def command(self, context: Mapping[str, Any], platform: Platform) -> list[str]:
@@ -132,7 +134,14 @@ class Publish(Command):
             raise AirflowFailException(
                 f"nothing is published, because these gates have not passed: {', '.join(waived)}"
             )
-        return _program(platform, "publish", *_of(self.task_group.audit(ti)))
+        judged = [f"--judged={table}={file}" for table, file in _judged(ti, gates)]
+        return _program(platform, "publish", *_of(self.task_group.audit(ti)), *judged)
+
+
+def _judged(ti: Any, gates: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield table and metadata file of what passed. A gate that a person marked as succeeded is their word for it."""
+    for found in ti.xcom_pull(task_ids=list(gates)) if gates else []:
+        yield from (found or {}).items()
 
 
 def _operator(task: Any) -> type:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import psycopg
 
@@ -23,7 +24,7 @@ from lakehold.tables.faster import conflict
 from lakehold.tables.files import Files, Metadata, each
 from lakehold.tables.ledger import Change, Connection, Entry, Shadow
 from lakehold.tables.plan import Step, steps
-from lakehold.tables.pointers import Move, Pointer
+from lakehold.tables.pointers import Move, Name, Pointer
 from lakehold.tables.shadow import Audit
 
 TAG_DAYS = 7
@@ -57,11 +58,17 @@ class _MovedMeanwhileError(Exception):
     """A table moved between reading it and moving it; whether that is a conflict is for the next round to say."""
 
 
-def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> Published:
-    """Publish the shadow of ``audit``.
+Judged = Mapping[str, Collection[str]]
+"""``schema.table`` → the metadata files in which gates have let it pass in its shadow."""
+
+
+def publish(
+    platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS, judged: Judged = MappingProxyType({})
+) -> Published:
+    """Publish the shadow of ``audit``, each table that was ``judged`` as it was then.
 
     Raises :class:`ConflictError`, naming who was faster, when a table the run wrote is no longer what was cloned;
-    :class:`DataError` when there is no shadow. Then nothing is published.
+    :class:`DataError` when there is no shadow, or a judged table was written again. Then nothing is published.
     """
     catalog, files = platform.catalog["name"], Files(platform.catalog)
     with ledger.connect(platform) as connection:
@@ -70,6 +77,7 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
             return earlier(connection, catalog, audit, pointers.schemas(connection, catalog, audit.ending))
         shadow, entry = found[0], Entry(id=uuid.uuid4(), run=audit.run, group=audit.group, kind="publish")
         attempt = _Attempt(connection, files, catalog, shadow, entry, int(tag_days * _DAY))
+        refuse_unjudged(shadow, judged, attempt.shown)
         for _ in range(_ROUNDS):
             try:
                 return Published(entry=_settle(platform, shadow, entry, attempt))
@@ -102,6 +110,19 @@ def earlier(connection: Connection, catalog: str, audit: Audit, unlisted: Collec
     )
 
 
+def refuse_unjudged(shadow: Shadow, judged: Judged, shown: Mapping[Name, Pointer]) -> None:
+    """Raise :class:`DataError` when a judged table is not, in the ``shadow``, what any of its gates has seen."""
+    for table, files in sorted(judged.items()):
+        schema, _, name = table.partition(".")
+        there = shown.get((shadow.schemas.get(schema, schema), name))
+        if there is None or there.location not in files:
+            raise DataError(
+                f"{table} is not what the gate has seen; nothing was published.",
+                why=f"{shadow.schemas.get(schema, schema)}.{name} was written, altered or dropped after it",
+                remedy="run the gate again (in Airflow: clear its task with what follows), or begin with the clone",
+            )
+
+
 class _Attempt:
     """Plans, prepares and commits one publication; called again after a harmless collision."""
 
@@ -116,13 +137,13 @@ class _Attempt:
         self._keep = keep
         self._schemas = [*shadow.schemas, *shadow.schemas.values()]
         self._clones = ledger.clones(connection, shadow)
-        # What the gate has seen: who writes to the shadow after this does not get it published.
-        self._shown = pointers.read(connection, catalog, list(shadow.schemas.values()))
+        # What is published, whoever writes to the shadow after this.
+        self.shown = pointers.read(connection, catalog, list(shadow.schemas.values()))
         self._ready: dict[str, _Ready] = {}
 
     def __call__(self) -> Entry:
         """Do it; returns the entry as it was recorded."""
-        found = {**pointers.read(self._connection, self._catalog, list(self._shadow.schemas)), **self._shown}
+        found = {**pointers.read(self._connection, self._catalog, list(self._shadow.schemas)), **self.shown}
         planned = steps(self._shadow, self._clones, found)
         prepared = self._prepared(planned)
         entry = replace(self._entry, changes=_changes(prepared))
@@ -148,7 +169,7 @@ class _Attempt:
             raise DataError("the shadow was given up or published by somebody else; nothing was published.")
         found = pointers.read(self._connection, self._catalog, self._schemas, lock="UPDATE")
         for name, pointer in found.items():
-            if name[0] in self._shadow.schemas.values() and self._shown.get(name) != pointer:
+            if name[0] in self._shadow.schemas.values() and self.shown.get(name) != pointer:
                 raise _still_written(name)
         if any(found.get((step.schema, step.name)) != step.target for step in planned):
             # Planned again, and refused there with the name of who was faster if it is a table the run wrote.

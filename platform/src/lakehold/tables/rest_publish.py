@@ -11,6 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from lakehold.config.platform import Platform
 from lakehold.errors import ConflictError, LakeholdError
@@ -20,7 +21,7 @@ from lakehold.tables.faster import conflict
 from lakehold.tables.files import Files
 from lakehold.tables.ledger import Change, Connection, Entry, Shadow
 from lakehold.tables.metadata import state_of
-from lakehold.tables.publish import TAG_DAYS, Published, earlier
+from lakehold.tables.publish import TAG_DAYS, Judged, Published, earlier, refuse_unjudged
 from lakehold.tables.rest_client import RefusedError, RestClient, UnknownOutcomeError
 from lakehold.tables.rest_look import Look, Work
 from lakehold.tables.shadow import Audit
@@ -29,7 +30,9 @@ _DAY = 86_400_000
 _ROUNDS = 20
 
 
-def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> Published:
+def publish(
+    platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS, judged: Judged = MappingProxyType({})
+) -> Published:
     """Publish the shadow of ``audit`` like :func:`lakehold.tables.publish.publish`, with the same errors.
 
     Views follow the tables one by one: the protocol's commit knows none.
@@ -44,6 +47,7 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
         if published is None:
             entry = Entry(id=_id(shadow), run=audit.run, group=audit.group, kind="publish")
             attempt = _Attempt(platform, connection, client, shadow, entry, int(tag_days * _DAY))
+            refuse_unjudged(shadow, judged, attempt.shown)
             # Publishers of this installation wait for each other, so that the slower one is told who was faster.
             with connection.transaction():
                 guard.claim(connection, shadow.schemas)
@@ -83,6 +87,7 @@ class _Attempt:
         self._look = Look(
             client, shadow, ledger.clones(connection, shadow), self._catalog, entry.tag, cloning.now(), keep
         )
+        self.shown = self._look.shown
 
     def settled(self) -> Entry:
         """Publish; returns the entry to be written down."""

@@ -25,6 +25,25 @@ class Write(Command):
         return [platform.pythons["engine"], "jobs/orders.py", "append", self.row]
 
 
+class Late(Write):
+    """The same after a gate, if the run's configuration has such a row."""
+
+    def __init__(self, **kwargs):
+        super().__init__(row="{{ dag_run.conf.get('late', '') }}", **kwargs)
+
+    def command(self, context, platform):
+        """Return the command."""
+        return super().command(context, platform) if self.row else ["/bin/true"]
+
+
+class Judge(Gate):
+    """A gate that lets everything pass, and says what of the shadow it has seen as other gates do."""
+
+    def command(self, context, platform):  # noqa: ARG002
+        """Return the command."""
+        return [platform.pythons["engine"], "jobs/orders.py", "judge"]
+
+
 class Check(Command):
     """Wait for a sign; fail when the run's configuration says so."""
 
@@ -72,7 +91,18 @@ def orders_ungated():
         Write(task_id="write") >> skip >> gate >> Check(task_id="clean", code="0", trigger_rule="all_done")
 
 
+@dag(schedule=None)
+def orders_judged():
+    """Write once more after one of the gates."""
+    with audited("shop", schemas=["shop"]):
+        days = Judge.partial(task_id="days", suite="orders", end="2013-01-02").expand(
+            start=["2013-01-01", "2013-01-02"]
+        )
+        Write(task_id="write") >> Judge(task_id="gate", suite="orders") >> days >> Late(task_id="late")
+
+
 orders()
 orders_again()
+orders_judged()
 orders_ungated()
 orders_impatient()
