@@ -9,7 +9,7 @@ never different.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from great_expectations.validator.metric_configuration import MetricConfiguratio
 from great_expectations.validator.validation_graph import ValidationGraph
 from sqlalchemy.exc import DBAPIError
 
-from lakehold.quality.graph import PARTIAL, ordered
+from lakehold.quality.graph import PARTIAL, Known, depending, ordered, partial
 
 _UNIQUE = {"column_values.unique.unexpected_count", "compound_columns.unique.unexpected_count"}
 _QUERY_COUNT = "unexpected_rows_query.row_count"
@@ -30,30 +30,15 @@ ROWS = "rows of the batch"
 """Where :attr:`OneScanEngine.known` keeps the row count, whether a rule needs it or not."""
 
 
-class OneScanEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]  # Great Expectations is not installed where mypy runs
+class OneScanEngine(Known, SqlAlchemyExecutionEngine):  # type: ignore[misc]  # Great Expectations is not installed where mypy runs
     """Answers metrics that are known already, and resolves the others as its base does."""
 
     def __init__(self, *, engine: sa.Engine, columns: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(engine=engine)
-        self.known: dict[Any, Any] = {}
         self.columns = columns
         """Name and type of each column; empty leaves them to Great Expectations."""
         self.conditions: dict[str, str] = {}
         """Row-level queries, as Great Expectations is given them → the condition of the rows that break the rule."""
-
-    def resolve_metrics(
-        self,
-        metrics_to_resolve: Iterable[Any],
-        metrics: dict[Any, Any] | None = None,
-        runtime_configuration: dict[str, Any] | None = None,
-    ) -> dict[Any, Any]:
-        """Return the values of ``metrics_to_resolve`` by metric id."""
-        asked = list(metrics_to_resolve)
-        answers = {metric.id: self.known[metric.id] for metric in asked if metric.id in self.known}
-        rest = [metric for metric in asked if metric.id not in answers]
-        if rest:
-            answers |= super().resolve_metrics(rest, metrics, runtime_configuration)
-        return answers
 
 
 @dataclass
@@ -136,26 +121,15 @@ class _Plan:
         self._values[metric.id] = self._engine.known[metric.id] = value
 
     def _computed(self, metric: Any, last: str) -> None:
-        provider, function = get_metric_provider(metric.metric_name, self._engine)
-        known = {
-            name: self._values[dependency.id]
-            for name, dependency in metric.metric_dependencies.items()
-            if dependency.id in self._values
-        }
+        _, function = get_metric_provider(metric.metric_name, self._engine)
+        known = depending(metric, self._values)
         if function is None:
             if "metric_partial_fn" in known:
                 expression, domain, _ = known["metric_partial_fn"]
                 self._add(metric, expression, domain, _same)
         elif last in PARTIAL:
             try:
-                self._values[metric.id] = function(
-                    cls=provider,
-                    execution_engine=self._engine,
-                    metric_domain_kwargs=metric.metric_domain_kwargs,
-                    metric_value_kwargs=metric.metric_value_kwargs,
-                    metrics=known,
-                    runtime_configuration={},
-                )
+                self._values[metric.id] = partial(self._engine, metric, known)
             except Exception:  # noqa: BLE001  # whatever it is, Great Expectations meets it again and reports it
                 return
         elif (

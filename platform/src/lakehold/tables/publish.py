@@ -30,7 +30,8 @@ from lakehold.tables.shadow import Audit
 TAG_DAYS = 7
 """Days a run's tag keeps its snapshots from being expired."""
 
-_DAY = 86_400_000
+DAY = 86_400_000
+"""Milliseconds."""
 _ROUNDS = 20
 _PATIENCE = 60.0
 """Seconds to find out what became of a commit whose answer was lost."""
@@ -76,7 +77,7 @@ def publish(
         if not found:
             return earlier(connection, catalog, audit, pointers.schemas(connection, catalog, audit.ending))
         shadow, entry = found[0], Entry(id=uuid.uuid4(), run=audit.run, group=audit.group, kind="publish")
-        attempt = _Attempt(connection, files, catalog, shadow, entry, int(tag_days * _DAY))
+        attempt = _Attempt(connection, files, catalog, shadow, entry, int(tag_days * DAY))
         refuse_unjudged(shadow, judged, attempt.shown)
         for _ in range(_ROUNDS):
             try:

@@ -21,12 +21,11 @@ from lakehold.tables.faster import conflict
 from lakehold.tables.files import Files
 from lakehold.tables.ledger import Change, Connection, Entry, Shadow
 from lakehold.tables.metadata import state_of
-from lakehold.tables.publish import TAG_DAYS, Judged, Published, earlier, refuse_unjudged
+from lakehold.tables.publish import DAY, TAG_DAYS, Judged, Published, earlier, refuse_unjudged
 from lakehold.tables.rest_client import RefusedError, RestClient, UnknownOutcomeError
 from lakehold.tables.rest_look import Look, Work
 from lakehold.tables.shadow import Audit
 
-_DAY = 86_400_000
 _ROUNDS = 20
 
 
@@ -46,7 +45,7 @@ def publish(
         published = _recorded(connection, catalog, shadow)
         if published is None:
             entry = Entry(id=_id(shadow), run=audit.run, group=audit.group, kind="publish")
-            attempt = _Attempt(platform, connection, client, shadow, entry, int(tag_days * _DAY))
+            attempt = _Attempt(platform, connection, client, shadow, entry, int(tag_days * DAY))
             refuse_unjudged(shadow, judged, attempt.shown)
             # Publishers of this installation wait for each other, so that the slower one is told who was faster.
             with connection.transaction():
