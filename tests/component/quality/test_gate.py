@@ -115,6 +115,16 @@ def test_only_the_wrong_one_of_many_queries_is_blamed(probe: Probe) -> None:
     assert "nn" in result.stderr
 
 
+def test_what_is_no_number_is_in_no_range(probe: Probe) -> None:
+    rows = "(DATE '2013-01-01', 'a', 1e0), (DATE '2013-01-01', 'b', nan()), (DATE '2013-01-01', 'c', NULL)"
+    probe.query(f"CREATE TABLE bronze.fractions AS SELECT * FROM (VALUES {rows}) AS t (day, name, n)")
+    text = SUITE.replace("gate_probe", "fractions")
+    for ends in ("max_value: 10", "min_value: 0", "min_value: 0, max_value: 10"):
+        result = probe.gate("2013-01-01", "2013-01-02", text.replace("max_value: 10", ends))
+        assert "warn  small" in result.stdout, (ends, result.stdout, result.stderr)
+        assert "seen:   1 of 3 rows" in result.stdout
+
+
 def test_a_table_that_is_not_there_is_said(probe: Probe) -> None:
     result = probe.gate("2013-01-01", "2013-01-02", SUITE.replace("bronze.gate_probe", "bronze.missing"))
     assert result.returncode == 1

@@ -9,7 +9,7 @@ never different.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from lakehold.quality.graph import PARTIAL, Known, depending, ordered, partial
 _UNIQUE = {"column_values.unique.unexpected_count", "compound_columns.unique.unexpected_count"}
 _QUERY_COUNT = "unexpected_rows_query.row_count"
 _QUERY_ROWS = "unexpected_rows_query.table"
+_BETWEEN = "column_values.between.condition"
 ROWS = "rows of the batch"
 """Where :attr:`OneScanEngine.known` keeps the row count, whether a rule needs it or not."""
 
@@ -39,6 +40,31 @@ class OneScanEngine(Known, SqlAlchemyExecutionEngine):  # type: ignore[misc]  # 
         """Name and type of each column; empty leaves them to Great Expectations."""
         self.conditions: dict[str, str] = {}
         """Row-level queries, as Great Expectations is given them → the condition of the rows that break the rule."""
+
+    def resolve_metrics(
+        self,
+        metrics_to_resolve: Iterable[Any],
+        metrics: dict[Any, Any] | None = None,
+        runtime_configuration: dict[str, Any] | None = None,
+    ) -> dict[Any, Any]:
+        """Return the values of ``metrics_to_resolve`` by metric id."""
+        asked = list(metrics_to_resolve)
+        answers = super().resolve_metrics(asked, metrics, runtime_configuration)
+        return answers | {one.id: self.with_nan(one, answers[one.id]) for one in asked if one.id in answers}
+
+    def with_nan(self, metric: Any, value: Any) -> Any:
+        """Let a NaN break a rule about a range.
+
+        SQLAlchemy writes NOT n <= 10 as n > 10, which NaN is not, so it would be within every range with one end.
+        """
+        column = metric.metric_domain_kwargs.get("column")
+        if metric.metric_name != _BETWEEN or column not in self._fractions():
+            return value
+        condition, domain, accessor = value
+        return sa.or_(condition, sa.func.is_nan(sa.column(column))), domain, accessor
+
+    def _fractions(self) -> set[str]:
+        return {column["name"] for column in self.columns if isinstance(column["type"], sa.Float)}
 
 
 @dataclass
@@ -129,7 +155,7 @@ class _Plan:
                 self._add(metric, expression, domain, _same)
         elif last in PARTIAL:
             try:
-                self._values[metric.id] = partial(self._engine, metric, known)
+                self._values[metric.id] = self._engine.with_nan(metric, partial(self._engine, metric, known))
             except Exception:  # noqa: BLE001  # whatever it is, Great Expectations meets it again and reports it
                 return
         elif (

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import psycopg
 
@@ -22,9 +21,10 @@ from lakehold.tables import clone as cloning
 from lakehold.tables import guard, ledger, metadata, pointers, views
 from lakehold.tables.faster import conflict
 from lakehold.tables.files import Files, Metadata, each
+from lakehold.tables.judged import NOTHING, Judged, refuse_others
 from lakehold.tables.ledger import Change, Connection, Entry, Shadow
 from lakehold.tables.plan import Step, steps
-from lakehold.tables.pointers import Move, Name, Pointer
+from lakehold.tables.pointers import Move, Pointer
 from lakehold.tables.shadow import Audit
 
 TAG_DAYS = 7
@@ -59,13 +59,7 @@ class _MovedMeanwhileError(Exception):
     """A table moved between reading it and moving it; whether that is a conflict is for the next round to say."""
 
 
-Judged = Mapping[str, Collection[str]]
-"""``schema.table`` → the metadata files in which gates have let it pass in its shadow."""
-
-
-def publish(
-    platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS, judged: Judged = MappingProxyType({})
-) -> Published:
+def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS, judged: Judged = NOTHING) -> Published:
     """Publish the shadow of ``audit``, each table that was ``judged`` as it was then.
 
     Raises :class:`ConflictError`, naming who was faster, when a table the run wrote is no longer what was cloned;
@@ -78,7 +72,7 @@ def publish(
             return earlier(connection, catalog, audit, pointers.schemas(connection, catalog, audit.ending))
         shadow, entry = found[0], Entry(id=uuid.uuid4(), run=audit.run, group=audit.group, kind="publish")
         attempt = _Attempt(connection, files, catalog, shadow, entry, int(tag_days * DAY))
-        refuse_unjudged(shadow, judged, attempt.shown)
+        refuse_others(shadow, judged, attempt.shown)
         for _ in range(_ROUNDS):
             try:
                 return Published(entry=_settle(platform, shadow, entry, attempt))
@@ -109,19 +103,6 @@ def earlier(connection: Connection, catalog: str, audit: Audit, unlisted: Collec
         f'run "{audit.run}" (group {audit.group}) {what}, so there is nothing to publish.',
         remedy="begin with its clone again (in Airflow: clear the group's first task)",
     )
-
-
-def refuse_unjudged(shadow: Shadow, judged: Judged, shown: Mapping[Name, Pointer]) -> None:
-    """Raise :class:`DataError` when a judged table is not, in the ``shadow``, what any of its gates has seen."""
-    for table, files in sorted(judged.items()):
-        schema, _, name = table.partition(".")
-        there = shown.get((shadow.schemas.get(schema, schema), name))
-        if there is None or there.location not in files:
-            raise DataError(
-                f"{table} is not what the gate has seen; nothing was published.",
-                why=f"{shadow.schemas.get(schema, schema)}.{name} was written, altered or dropped after it",
-                remedy="run the gate again (in Airflow: clear its task with what follows), or begin with the clone",
-            )
 
 
 class _Attempt:
@@ -169,8 +150,9 @@ class _Attempt:
         if not ledger.live(self._connection, self._catalog, run=self._shadow.run, group=self._shadow.group):
             raise DataError("the shadow was given up or published by somebody else; nothing was published.")
         found = pointers.read(self._connection, self._catalog, self._schemas, lock="UPDATE")
-        for name, pointer in found.items():
-            if name[0] in self._shadow.schemas.values() and self.shown.get(name) != pointer:
+        there = {name: pointer for name, pointer in found.items() if name[0] in self._shadow.schemas.values()}
+        for name in sorted(there.keys() | self.shown.keys()):
+            if there.get(name) != self.shown.get(name):
                 raise _still_written(name)
         if any(found.get((step.schema, step.name)) != step.target for step in planned):
             # Planned again, and refused there with the name of who was faster if it is a table the run wrote.

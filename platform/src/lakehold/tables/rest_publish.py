@@ -11,7 +11,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 from lakehold.config.platform import Platform
 from lakehold.errors import ConflictError, LakeholdError
@@ -19,9 +18,10 @@ from lakehold.tables import clone as cloning
 from lakehold.tables import guard, ledger, rest, rest_look, views
 from lakehold.tables.faster import conflict
 from lakehold.tables.files import Files
+from lakehold.tables.judged import NOTHING, Judged, refuse_others
 from lakehold.tables.ledger import Change, Connection, Entry, Shadow
 from lakehold.tables.metadata import state_of
-from lakehold.tables.publish import DAY, TAG_DAYS, Judged, Published, earlier, refuse_unjudged
+from lakehold.tables.publish import DAY, TAG_DAYS, Published, earlier
 from lakehold.tables.rest_client import RefusedError, RestClient, UnknownOutcomeError
 from lakehold.tables.rest_look import Look, Work
 from lakehold.tables.shadow import Audit
@@ -29,9 +29,7 @@ from lakehold.tables.shadow import Audit
 _ROUNDS = 20
 
 
-def publish(
-    platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS, judged: Judged = MappingProxyType({})
-) -> Published:
+def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS, judged: Judged = NOTHING) -> Published:
     """Publish the shadow of ``audit`` like :func:`lakehold.tables.publish.publish`, with the same errors.
 
     Views follow the tables one by one: the protocol's commit knows none.
@@ -46,7 +44,7 @@ def publish(
         if published is None:
             entry = Entry(id=_id(shadow), run=audit.run, group=audit.group, kind="publish")
             attempt = _Attempt(platform, connection, client, shadow, entry, int(tag_days * DAY))
-            refuse_unjudged(shadow, judged, attempt.shown)
+            refuse_others(shadow, judged, attempt.shown)
             # Publishers of this installation wait for each other, so that the slower one is told who was faster.
             with connection.transaction():
                 guard.claim(connection, shadow.schemas)
