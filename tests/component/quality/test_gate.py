@@ -301,6 +301,26 @@ def test_what_is_in_quarantine_stays_there_however_often_its_shadow_is_judged(pr
     assert probe.program("lakehold.tables.run", "discard", "--run", "moves/1").returncode == 0
 
 
+def test_a_column_that_got_a_wider_type_goes_to_quarantine_all_the_same(probe: Probe) -> None:
+    rows = "(DATE '2013-01-01', 'good', INTEGER '0')"
+    probe.query(f"CREATE TABLE bronze.grown AS SELECT * FROM (VALUES {rows}) AS t (day, name, n)")
+    cloned = probe.program(
+        "lakehold.tables.run", "clone", "--run", "grown/1", "--group", "g", "--schema", "bronze", "--beside"
+    )
+    shadow = cloned.stdout.split()[-1]
+    for change, number in (("", 1), (f"ALTER TABLE {shadow}.grown ALTER COLUMN n SET DATA TYPE bigint", 2**40)):
+        if change:
+            probe.query(change)
+        probe.query(
+            f"INSERT INTO {shadow}.grown VALUES (DATE '2013-01-01', 'good', 3), (DATE '2013-01-01', 'ZZ', {number})"
+        )
+        text = MOVING.replace("moves", "grown")
+        result = probe.gate("2013-01-01", "2013-01-02", text, LAKEHOLD_SHADOWS=json.dumps({"bronze": shadow}))
+        assert result.returncode == 0, result.stderr
+    assert probe.query("SELECT n FROM ops.quarantine_bronze_grown ORDER BY n") == [[1], [2**40]]
+    assert probe.program("lakehold.tables.run", "discard", "--run", "grown/1").returncode == 0
+
+
 def test_what_a_gate_has_seen_of_a_shadow_is_published_and_nothing_else(probe: Probe) -> None:
     probe.query(
         "CREATE TABLE bronze.bound AS SELECT * FROM (VALUES (DATE '2013-01-01', 'good', 0)) AS t (day, name, n)"
