@@ -4,7 +4,7 @@ Great Expectations resolves a graph of metrics round by round: the row count, th
 that break them, each window function and each query by itself. All these are known before anything is asked, so
 :func:`prefetch` walks the same graph, asks for everything in one ``SELECT``, and :class:`OneScanEngine` answers from
 that. A metric that is not understood here, or whose part of the statement fails, is left to Great Expectations: slower,
-never different.
+never different. One condition is corrected on both ways: see :meth:`OneScanEngine.with_nan`.
 """
 
 from __future__ import annotations
