@@ -86,14 +86,6 @@ def sql(text: str, renamed: Mapping[str, str], catalog: str, *, strict: bool = F
     return "".join(parts)
 
 
-def _ambiguous(text: str, name: str, catalog: str) -> DataError:
-    return DataError(
-        f"A view calls something {name}, and reads from {name} as well: whether that is the schema cannot be told.",
-        why=f"its SQL is {' '.join(text.split())[:300]}",
-        remedy=f"write {catalog}.{name} in the view, or another alias",
-    )
-
-
 def _name(token: re.Match[str]) -> str | None:
     """Return the identifier a token is, as catalogs spell it; ``None`` for anything else."""
     if token["quoted"] is not None:
@@ -105,3 +97,11 @@ def _name(token: re.Match[str]) -> str | None:
 
 def _quoted(token: re.Match[str], name: str) -> str:
     return f'"{name}"' if token["quoted"] is not None else f"`{name}`" if token["ticked"] is not None else name
+
+
+def _ambiguous(text: str, name: str, catalog: str) -> DataError:
+    return DataError(
+        f"A view calls something {name}, and reads from {name} as well: whether that is the schema cannot be told.",
+        why=f"its SQL is {' '.join(text.split())[:300]}",
+        remedy=f"write {catalog}.{name} in the view, or another alias",
+    )
