@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from gate_probe import ROWS, SUITE, Probe
 from lakehold.cli.sql import connect
 from lakehold.release.store import Store
@@ -427,6 +428,30 @@ def test_a_suite_proposed_from_the_data_is_met_by_the_data(probe: Probe, damaged
     assert result.returncode == 0, result.stderr + result.stdout
     words = {line.split()[0] for line in result.stdout.splitlines()[3:] if "bronze.flights" in line}
     assert words == {"ok"}
+
+
+def test_marts_that_are_empty_or_do_not_agree_are_stopped(probe: Probe) -> None:
+    suite = yaml.safe_load((REPOSITORY / "quality" / "gold.yml").read_text(encoding="utf-8"))
+    suite["tables"] = [table for table in suite["tables"] if table["table"] == "gold.carrier_month"]
+    tables = {
+        "carrier_month": "(VALUES ('Alaska', 5e-1, 9)) AS t (carrier_name, on_time_rate, flights)",
+        "routes": "(VALUES 4, 5) AS t (flights)",
+        "weather_impact": "(VALUES 9) AS t (flights)",
+        "aircraft_use": "(VALUES 'N10156') AS t (tailnum)",
+    }
+    for name, rows in tables.items():
+        probe.query(f"CREATE TABLE gold.{name} AS SELECT * FROM {rows}")
+    good = probe.gate("2013-01-01", "2013-02-01", yaml.safe_dump(suite))
+    assert good.returncode == 0, good.stdout + good.stderr
+    probe.query("UPDATE gold.carrier_month SET on_time_rate = NULL")
+    for table in ("routes", "aircraft_use"):
+        probe.query(f"DELETE FROM gold.{table}")
+    bad = probe.gate("2013-01-01", "2013-02-01", yaml.safe_dump(suite))
+    assert bad.returncode == 7, bad.stderr
+    broken = {line.split()[1] for line in bad.stdout.splitlines() if line.startswith("BLOCK")}
+    assert broken == {"punctuality_is_known", "marts_count_the_same_flights", "aircraft_were_in_use"}
+    for table in tables:
+        probe.query(f"DROP TABLE gold.{table}")
 
 
 def test_the_gate_of_the_how_to_page_runs(probe: Probe) -> None:
