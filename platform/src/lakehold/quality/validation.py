@@ -54,9 +54,7 @@ def emptiness(table: TableRules, rows: int, others: int = 0) -> list[Finding]:
     """
     if rows:
         return []
-    breaks = (
-        f"What reads {table.name} finds nothing. Where that is right, the suite says `empty: allowed` for the table."
-    )
+    breaks = f"What reads {table.name} finds nothing. If that is right, say `empty: allowed` in the suite."
     rule = Rule(
         id=NOT_EMPTY,
         expect="expect_table_row_count_to_be_between",
