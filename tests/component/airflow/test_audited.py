@@ -192,6 +192,29 @@ def test_a_trigger_rule_lets_no_failure_through(shop: Shop) -> None:
     assert shop.rows() == before
 
 
+def test_a_gate_that_was_skipped_lets_nothing_through(shop: Shop) -> None:
+    before = shop.rows()
+    run = shop.airflow.start("orders_ungated", row=8)
+    assert shop.airflow.ended(run) == "failed"
+    states = shop.airflow.states(run)
+    assert [states[f"shop.{name}"] for name in ("gate", "clean", "publish")] == ["skipped", "success", "failed"]
+    assert "these gates have not passed: shop.gate (skipped)" in shop.airflow.log(run, "shop.publish")
+    assert shop.rows() == before
+
+
+def test_only_what_a_gate_has_seen_is_published(shop: Shop) -> None:
+    before = shop.rows()
+    late = shop.airflow.start("orders_judged", row=9, late=90)
+    assert shop.airflow.ended(late) == "failed"
+    assert shop.airflow.states(late)["shop.late"] == "success"
+    assert "shop.orders is not what the gate has seen; nothing was published." in shop.airflow.log(late, "shop.publish")
+    assert shop.rows() == before
+    good = shop.airflow.start("orders_judged", row=9)
+    assert shop.airflow.ended(good) == "success"
+    assert "--judged=shop.orders=s3://" in shop.airflow.log(good, "shop.publish")
+    assert shop.rows() == [*before, 9]
+
+
 def test_a_publication_killed_at_any_moment_happens_once(shop: Shop) -> None:
     before = shop.rows()
     rows = [10, 11, 12]

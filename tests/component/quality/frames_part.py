@@ -46,6 +46,10 @@ def main() -> None:
         found = frames.judge(frame, "probe", "silver.flights", *DAYS, folder)
         said[name] = {one.rule.id: [one.outcome, one.rows, one.unexpected] for one in found}
         said[f"{name} jobs"] = len(spark.sparkContext.statusTracker().getJobIdsForGroup(None)) - before
+    none = frame.where("false")
+    said["empty"] = {
+        one.rule.id: one.outcome for one in frames.judge(none, "probe", "silver.flights", *DAYS, folder) if not one.met
+    }
     try:
         frames.gate(frame, "probe", "silver.flights", *DAYS, folder)
     except RunFailedError as error:

@@ -56,6 +56,10 @@ def test_a_frame_is_judged_as_a_table_is(said: dict[str, Any]) -> None:
     assert said["bad"]["where"] == ["BLOCK", 4, 2]
 
 
+def test_a_frame_without_rows_is_stopped(said: dict[str, Any]) -> None:
+    assert said["empty"] == {"some": "BLOCK", "not_empty": "BLOCK"}
+
+
 def test_a_job_is_stopped_before_it_writes(said: dict[str, Any]) -> None:
     assert "probe: 4 of 8 rules are broken by the frame for silver.flights; nothing was written." in said["stopped"]
     assert "origin, once, where, query" in said["stopped"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,118 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
+from gate_probe import ROWS, SUITE, Probe
 from lakehold.cli.sql import connect
-from lakehold.components.airflow_tasks import platform_of
-from lakehold.components.model import Site
 from lakehold.release.store import Store
 
 pytestmark = [pytest.mark.component, pytest.mark.timeout(900)]
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
-SUITE = """
-summary: a probe
-owner: testers
-tables:
-  - table: bronze.gate_probe
-    rows: day >= DATE '{from}' AND day < DATE '{to}'
-    rules:
-      - id: has_name
-        expect: expect_column_values_to_not_be_null
-        with: {column: name}
-        severity: block
-        breaks: the page
-      - id: small
-        expect: expect_column_values_to_be_between
-        with: {column: n, max_value: 10}
-        severity: warn
-        breaks: a bit
-      - id: no_double
-        expect: no_rows_from
-        with: {query: "SELECT n, count(*) AS times FROM {batch} GROUP BY n HAVING count(*) > 1"}
-        severity: block
-        breaks: the sums
-"""
-ROWS = """
-  (DATE '2013-01-01', 'a', 1), (DATE '2013-01-01', 'b', 2), (DATE '2013-01-02', 'c', 70),
-  (DATE '2013-01-03', NULL, 4), (DATE '2013-01-03', 'e', 5), (DATE '2013-01-03', 'f', 5)
-"""
 DAYS = ("2013-01-01", "2013-01-02", "2013-01-03")
-
-Done = subprocess.CompletedProcess[str]
-
-
-class Probe:
-    """A site with a table of known rows, and programs of the engine environment run on it."""
-
-    def __init__(self, site: Site, folder: Path, cursor: Any) -> None:
-        self.site = site
-        self.folder = folder
-        self.cursor = cursor
-        (folder / "quality").mkdir()
-        self._described = folder / "platform.json"
-        self._described.write_text(platform_of(site).dumps(), encoding="utf-8")
-        self._loop = subprocess.Popen(
-            [site.pythons["engine"], str(HERE / "loop_part.py")],
-            cwd=folder,
-            env=self._environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def _environment(self) -> dict[str, str]:
-        path = [REPOSITORY / "platform" / "src", REPOSITORY / "jobs", HERE]
-        return {
-            "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": ":".join(map(str, path)),
-            "LAKEHOLD_PLATFORM": str(self._described),
-        }
-
-    def close(self) -> None:
-        """End the engine's process."""
-        self._loop.communicate()
-
-    def program(self, module: str, *arguments: str, **environment: str) -> Done:
-        """Run ``python -m module``, in a process that has run others before."""
-        asked = {"module": module, "arguments": arguments, "environment": environment}
-        assert self._loop.stdin is not None
-        assert self._loop.stdout is not None
-        self._loop.stdin.write(json.dumps(asked) + "\n")
-        self._loop.stdin.flush()
-        said = json.loads(self._loop.stdout.readline())
-        return subprocess.CompletedProcess([module, *arguments], said["code"], said["out"], said["err"])
-
-    def run(self, *arguments: str) -> Done:
-        """Run the engine environment's Python, as a process of its own."""
-        command = [self.site.pythons["engine"], *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env=self._environment(), capture_output=True, text=True, timeout=600, check=False
-        )
-
-    def write(self, text: str = SUITE) -> None:
-        """Make ``text`` the suite ``probe``."""
-        (self.folder / "quality" / "probe.yml").write_text(text, encoding="utf-8")
-
-    def gate(self, start: str, end: str, text: str = SUITE, **environment: str) -> Done:
-        """Run a suite, given as text, over an interval."""
-        self.write(text)
-        arguments = ("--suite", "probe", "--from", start, "--to", end)
-        return self.program("lakehold.quality.run", *arguments, **environment)
-
-    def query(self, sql: str) -> list[list[Any]]:
-        """Ask Trino as admin."""
-        return self.cursor.execute(sql).fetchall()  # type: ignore[no-any-return]  # trino has no types
-
-    def gate_queries(self, since: int) -> list[dict[str, Any]]:
-        """Trino's statistics of what gates asked after the first ``since`` queries, oldest first."""
-        port, secret = self.site.ports["trino"], self.site.secrets["trino.admin"]
-        trusted = ssl.create_default_context(cafile=self.site.tls / "ca.pem")
-        with httpx.Client(verify=trusted, trust_env=False, auth=("admin", secret)) as client:
-            base = f"https://127.0.0.1:{port}/v1/query"
-            listed = [one for one in client.get(base).json() if one["session"].get("source") == "lakehold-gate"]
-            listed.sort(key=lambda one: one["queryStats"]["createTime"])
-            return [client.get(f"{base}/{one['queryId']}").json() for one in listed[since:]]
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +63,21 @@ def test_a_warning_is_told_with_an_example_and_passes(probe: Probe) -> None:
     assert "breaks: a bit" in result.stdout
 
 
+def test_an_interval_without_rows_stops_unless_the_suite_allows_it(probe: Probe) -> None:
+    stopped = probe.gate("2013-01-04", "2013-01-05")
+    assert stopped.returncode == 7, stopped.stderr
+    assert "BLOCK  not_empty  bronze.gate_probe" in stopped.stdout
+    assert "seen:   no row where day >= DATE '2013-01-04'" in stopped.stdout
+    assert "say `empty: allowed` in the suite." in " ".join(stopped.stdout.split())
+    assert "1 of 4 rules are broken and stop the run" in stopped.stderr
+
+    allowed = probe.gate("2013-01-04", "2013-01-05", SUITE.replace("    rules:", "    empty: allowed\n    rules:"))
+    assert allowed.returncode == 0, allowed.stderr
+    assert "ok  not_empty  bronze.gate_probe" in allowed.stdout
+    query = "SELECT outcome FROM ops.quality_results WHERE table_name = 'bronze.gate_probe' AND rule = 'not_empty'"
+    assert sorted(probe.query(query)) == [["BLOCK"], ["ok"]]
+
+
 def test_a_broken_rule_blocks_is_recorded_and_known_to_lineage(probe: Probe) -> None:
     who = {"LAKEHOLD_DAG_ID": "d", "LAKEHOLD_RUN_ID": "r", "LAKEHOLD_TASK_ID": "t", "LAKEHOLD_TRY": "2"}
     run = "0190b6f0-0000-7000-8000-000000000001"
@@ -203,6 +114,16 @@ def test_only_the_wrong_one_of_many_queries_is_blamed(probe: Probe) -> None:
     assert result.returncode == 1
     assert "The rule no_double on bronze.gate_probe could not be evaluated." in result.stderr
     assert "nn" in result.stderr
+
+
+def test_what_is_no_number_is_in_no_range(probe: Probe) -> None:
+    rows = "(DATE '2013-01-01', 'a', 1e0), (DATE '2013-01-01', 'b', nan()), (DATE '2013-01-01', 'c', NULL)"
+    probe.query(f"CREATE TABLE bronze.fractions AS SELECT * FROM (VALUES {rows}) AS t (day, name, n)")
+    text = SUITE.replace("gate_probe", "fractions")
+    for ends in ("max_value: 10", "min_value: 0", "min_value: 0, max_value: 10"):
+        result = probe.gate("2013-01-01", "2013-01-02", text.replace("max_value: 10", ends))
+        assert "warn  small" in result.stdout, (ends, result.stdout, result.stderr)
+        assert "seen:   1 of 3 rows" in result.stdout
 
 
 def test_a_table_that_is_not_there_is_said(probe: Probe) -> None:
@@ -265,6 +186,29 @@ def test_only_what_a_run_changed_is_judged_in_its_shadow(probe: Probe) -> None:
     assert probe.program("lakehold.tables.run", "discard", "--run", "scope/1").returncode == 0
 
 
+def test_rows_that_read_otherwise_since_a_column_changed_are_judged_too(probe: Probe) -> None:
+    probe.query("CREATE TABLE bronze.altered AS SELECT * FROM (VALUES (1, 'a'), (2, 'b')) AS t (n, name)")
+    rule = "{id: named, expect: expect_column_values_to_not_be_null, with: {column: name}, severity: block, breaks: a}"
+    text = SHADOW.partition("      - {id: small")[0].replace("gate_probe", "altered") + f"      - {rule}\n"
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 0
+
+    cloned = probe.program(
+        "lakehold.tables.run", "clone", "--run", "alter/1", "--group", "g", "--schema", "bronze", "--beside"
+    )
+    assert cloned.returncode == 0, cloned.stderr
+    shadow = cloned.stdout.split()[-1]
+    probe.query(f"ALTER TABLE {shadow}.altered DROP COLUMN name")
+    probe.query(f"ALTER TABLE {shadow}.altered ADD COLUMN name varchar")
+    changed = probe.gate("2013-01-01", "2013-01-02", text, LAKEHOLD_SHADOWS=json.dumps({"bronze": shadow}))
+    assert changed.returncode == 7, changed.stdout
+    assert "seen:   2 of 2 rows" in changed.stdout
+    assert probe.program("lakehold.tables.run", "discard", "--run", "alter/1").returncode == 0
+
+    for change in ("DROP COLUMN name", "ADD COLUMN name varchar"):
+        probe.query(f"ALTER TABLE bronze.altered {change}")
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 7, "the same without a shadow"
+
+
 def test_without_a_shadow_changed_is_what_came_since_the_suite_last_passed(probe: Probe) -> None:
     probe.query("CREATE TABLE bronze.grows AS SELECT * FROM (VALUES (1), (2)) AS t (n)")
     text = SHADOW.partition("      - id: once")[0].replace("gate_probe", "grows").replace("n > 10", "n > 2")
@@ -274,6 +218,19 @@ def test_without_a_shadow_changed_is_what_came_since_the_suite_last_passed(probe
     assert [one.returncode for one in told] == [7, 7], "what was stopped is judged again"
     query = "SELECT row_count FROM ops.quality_results WHERE table_name = 'bronze.grows' ORDER BY checked_at"
     assert probe.query(query) == [[2], [1], [1]]
+
+
+def test_no_change_passes_and_is_told_but_not_a_table_that_was_emptied(probe: Probe) -> None:
+    probe.query("CREATE TABLE bronze.still AS SELECT * FROM (VALUES (1), (2)) AS t (n)")
+    text = SHADOW.partition("      - id: once")[0].replace("gate_probe", "still")
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 0
+    again = probe.gate("2013-01-01", "2013-01-02", text)
+    assert again.returncode == 0, again.stderr
+    assert "seen:   no row was added, so there was nothing new to judge" in again.stdout
+    probe.query("DELETE FROM bronze.still")
+    emptied = probe.gate("2013-01-01", "2013-01-02", text)
+    assert emptied.returncode == 7, emptied.stdout
+    assert "BLOCK  not_empty  bronze.still" in emptied.stdout
 
 
 def test_without_a_shadow_each_day_of_one_commit_is_judged(probe: Probe) -> None:
@@ -343,6 +300,54 @@ def test_what_is_in_quarantine_stays_there_however_often_its_shadow_is_judged(pr
     insert(DAYS[0], 7)
     assert judged(0) == [7], "what was moved out of the shadow that was given up came again, or not at all"
     assert probe.program("lakehold.tables.run", "discard", "--run", "moves/1").returncode == 0
+
+
+def test_a_column_that_got_a_wider_type_goes_to_quarantine_all_the_same(probe: Probe) -> None:
+    rows = "(DATE '2013-01-01', 'good', INTEGER '0')"
+    probe.query(f"CREATE TABLE bronze.grown AS SELECT * FROM (VALUES {rows}) AS t (day, name, n)")
+    cloned = probe.program(
+        "lakehold.tables.run", "clone", "--run", "grown/1", "--group", "g", "--schema", "bronze", "--beside"
+    )
+    shadow = cloned.stdout.split()[-1]
+    for change, number in (("", 1), (f"ALTER TABLE {shadow}.grown ALTER COLUMN n SET DATA TYPE bigint", 2**40)):
+        if change:
+            probe.query(change)
+        probe.query(
+            f"INSERT INTO {shadow}.grown VALUES (DATE '2013-01-01', 'good', 3), (DATE '2013-01-01', 'ZZ', {number})"
+        )
+        text = MOVING.replace("moves", "grown")
+        result = probe.gate("2013-01-01", "2013-01-02", text, LAKEHOLD_SHADOWS=json.dumps({"bronze": shadow}))
+        assert result.returncode == 0, result.stderr
+    assert probe.query("SELECT n FROM ops.quarantine_bronze_grown ORDER BY n") == [[1], [2**40]]
+    assert probe.program("lakehold.tables.run", "discard", "--run", "grown/1").returncode == 0
+
+
+def test_what_a_gate_has_seen_of_a_shadow_is_published_and_nothing_else(probe: Probe) -> None:
+    probe.query(
+        "CREATE TABLE bronze.bound AS SELECT * FROM (VALUES (DATE '2013-01-01', 'good', 0)) AS t (day, name, n)"
+    )
+    run = ("--run", "bound/1", "--group", "g")
+    cloned = probe.program("lakehold.tables.run", "clone", *run, "--schema", "bronze", "--beside")
+    assert cloned.returncode == 0, cloned.stderr
+    shadow = cloned.stdout.split()[-1]
+
+    def judged() -> str:
+        shadows = json.dumps({"bronze": shadow})
+        result = probe.gate("2013-01-01", "2013-01-02", MOVING.replace("moves", "bound"), LAKEHOLD_SHADOWS=shadows)
+        assert result.returncode == 0, result.stderr
+        (line,) = (line for line in result.stdout.splitlines() if line.startswith("judged bronze.bound=s3://"))
+        return line.replace("judged ", "--judged=")
+
+    probe.query(f"INSERT INTO {shadow}.bound VALUES (DATE '2013-01-01', 'ZZ', 1)")
+    first = judged()
+    probe.query(f"INSERT INTO {shadow}.bound VALUES (DATE '2013-01-01', 'late', 2)")
+    refused = probe.program("lakehold.tables.run", "publish", *run, first)
+    assert refused.returncode == 8, refused.stdout
+    assert "bronze.bound is not what the gate has seen; nothing was published." in refused.stderr
+    assert probe.query("SELECT n FROM bronze.bound") == [[0]]
+    published = probe.program("lakehold.tables.run", "publish", *run, first, judged())
+    assert published.returncode == 0, published.stderr
+    assert probe.query("SELECT n FROM bronze.bound ORDER BY n") == [[0], [2]]
 
 
 @pytest.fixture(scope="module")
@@ -423,6 +428,30 @@ def test_a_suite_proposed_from_the_data_is_met_by_the_data(probe: Probe, damaged
     assert result.returncode == 0, result.stderr + result.stdout
     words = {line.split()[0] for line in result.stdout.splitlines()[3:] if "bronze.flights" in line}
     assert words == {"ok"}
+
+
+def test_marts_that_are_empty_or_do_not_agree_are_stopped(probe: Probe) -> None:
+    suite = yaml.safe_load((REPOSITORY / "quality" / "gold.yml").read_text(encoding="utf-8"))
+    suite["tables"] = [table for table in suite["tables"] if table["table"] == "gold.carrier_month"]
+    tables = {
+        "carrier_month": "(VALUES ('Alaska', 5e-1, 9)) AS t (carrier_name, on_time_rate, flights)",
+        "routes": "(VALUES 4, 5) AS t (flights)",
+        "weather_impact": "(VALUES 9) AS t (flights)",
+        "aircraft_use": "(VALUES 'N10156') AS t (tailnum)",
+    }
+    for name, rows in tables.items():
+        probe.query(f"CREATE TABLE gold.{name} AS SELECT * FROM {rows}")
+    good = probe.gate("2013-01-01", "2013-02-01", yaml.safe_dump(suite))
+    assert good.returncode == 0, good.stdout + good.stderr
+    probe.query("UPDATE gold.carrier_month SET on_time_rate = NULL")
+    for table in ("routes", "aircraft_use"):
+        probe.query(f"DELETE FROM gold.{table}")
+    bad = probe.gate("2013-01-01", "2013-02-01", yaml.safe_dump(suite))
+    assert bad.returncode == 7, bad.stderr
+    broken = {line.split()[1] for line in bad.stdout.splitlines() if line.startswith("BLOCK")}
+    assert broken == {"punctuality_is_known", "marts_count_the_same_flights", "aircraft_were_in_use"}
+    for table in tables:
+        probe.query(f"DROP TABLE gold.{table}")
 
 
 def test_the_gate_of_the_how_to_page_runs(probe: Probe) -> None:

@@ -89,6 +89,12 @@ class Lakehouse:
             cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
+    def place(self, table: str) -> str:
+        """Where the metadata file of ``schema.table`` is."""
+        where = "table_namespace = %s AND table_name = %s"
+        ((found,),) = self.query(f"SELECT metadata_location FROM iceberg_tables WHERE {where}", table.split("."))
+        return str(found)
+
     def clear(self) -> None:
         """Empty the catalog, and make the schemas anew."""
         for table in ("audit.shadows", "audit.left_folders", "iceberg_tables", "iceberg_namespace_properties"):

@@ -56,6 +56,25 @@ def test_a_run_is_seen_whole_or_not_at_all(fresh: Any) -> None:
     assert read(fresh, *expected) == expected
 
 
+def test_a_table_is_published_only_as_a_gate_has_seen_it(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a", "gold.b")
+    clone(fresh, ONE)
+    shadow, unchanged = in_shadow(ONE, "a", "b")
+    write(fresh, "one", shadow)
+    seen = fresh.place(shadow)
+    write(fresh, "late", shadow)
+    refused = fresh.verb("publish", *of(ONE), f"--judged=gold.a={seen}", code=REFUSED)
+    assert "gold.a is not what the gate has seen; nothing was published." in refused
+    gone = fresh.verb("publish", *of(ONE), f"--judged=gold.c={seen}", code=REFUSED)
+    assert "was written, altered or dropped after it" in gone
+    assert read(fresh, "gold.a") == {"gold.a": [["zero", 1]]}
+    # Two gates: the later one has seen it as it is.
+    judged = [f"--judged=gold.a={seen}", f"--judged=gold.a={fresh.place(shadow)}"]
+    judged.append(f"--judged=gold.b={fresh.place(unchanged)}")
+    assert "published gold.a" in fresh.verb("publish", *of(ONE), *judged)
+    assert read(fresh, "gold.a") == {"gold.a": [["late", 1], ["one", 1], ["zero", 1]]}
+
+
 def test_a_rollback_brings_every_table_back_to_the_same_answers(fresh: Any) -> None:
     tables = ["gold.a", "gold.b", "silver.s"]
     both = {"schemas": ("gold", "silver")}

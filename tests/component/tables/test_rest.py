@@ -31,6 +31,7 @@ test_faster_engine = same.test_an_engine_that_was_faster_is_named_and_one_that_w
 test_clone_again = same.test_a_run_that_clones_again_begins_afresh
 test_written_again = same.test_what_a_published_run_writes_again_without_a_clone_does_not_pass_for_published
 test_new_table = same.test_a_table_made_meanwhile_under_the_name_of_a_new_one_is_not_replaced
+test_judged = same.test_a_table_is_published_only_as_a_gate_has_seen_it
 
 
 @pytest.fixture

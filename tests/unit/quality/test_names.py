@@ -20,6 +20,8 @@ SHADOWS = {"gold": "gold__audit_1", "silver": "silver__audit_1"}
         ),
         ("SELECT s.flights AS silver /* silver.x */ FROM a", "SELECT s.flights AS silver /* silver.x */ FROM a"),
         ("SELECT marigold.x, golden.y, gold_x.z", "SELECT marigold.x, golden.y, gold_x.z"),
+        ('SELECT "it\'s", "gold.x" FROM "gold".y', 'SELECT "it\'s", "gold.x" FROM "gold__audit_1".y'),
+        ('SELECT "a "" gold.x" FROM "gold" . y', 'SELECT "a "" gold.x" FROM "gold__audit_1" . y'),
         ("SELECT 'it''s gold.x', gold . y", "SELECT 'it''s gold.x', \"gold__audit_1\" . y"),
     ],
 )

@@ -63,6 +63,7 @@ def test_the_page_needs_nothing_else_and_shows_what_was_found() -> None:
             found("fine", met=True, rows=894),
             found("broken", met=False, seen="3 of 894 rows; for example <b>"),
             found("moved", met=True, quarantined=3),
+            found("quiet", met=True, seen="no row, which the suite allows"),
             caller=Caller(dag="flights_daily", run="r", task="gate"),
         )
     )
@@ -74,6 +75,7 @@ def test_the_page_needs_nothing_else_and_shows_what_was_found() -> None:
     assert "the &lt;marts&gt;" in text
     assert "gold__audit_1" in text
     assert "3 rows to quarantine" in text
+    assert "<dt>seen</dt><dd>no row, which the suite allows</dd>" in text
     assert "stopped the run" in text
 
 

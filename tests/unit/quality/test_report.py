@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 
 from lakehold.quality import report
@@ -28,6 +29,14 @@ def test_the_table_says_what_was_seen_what_breaks_and_whom_to_ask() -> None:
         "       seen:   3 of 5 rows",
         "       breaks: The report.",
         "       owner:  us",
+    ]
+
+
+def test_what_is_worth_telling_of_a_rule_that_is_met_is_told() -> None:
+    told = replace(finding(met=True, severity="block"), seen="no row, which the suite allows")
+    assert report.table([told]).splitlines()[1:] == [
+        "ok  rows  bronze.flights",
+        "       seen:   no row, which the suite allows",
     ]
 
 

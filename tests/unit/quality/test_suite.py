@@ -50,6 +50,11 @@ def test_a_table_says_whether_its_rows_or_rules_depend_on_the_interval() -> None
     assert read(always.replace("{to}", "2014-01-01").replace("[EWR]", "['{from}']")).tables[0].interval == DAY
 
 
+def test_a_table_may_be_empty_only_where_the_suite_says_so() -> None:
+    assert not read(SUITE).tables[0].may_be_empty
+    assert read(SUITE.replace("    rules:", "    empty: allowed\n    rules:")).tables[0].may_be_empty
+
+
 def test_a_rule_has_its_own_owner_or_the_suites() -> None:
     (table,) = read(SUITE).tables
     assert [rule.owner for rule in table.rules] == ["data-platform", "someone-else"]
@@ -72,6 +77,8 @@ def test_a_rule_has_its_own_owner_or_the_suites() -> None:
         ("with: {column: origin, value_set: [EWR]}", "with: [origin]", "rules[0].with: expected a mapping"),
         ("tables:", "tables: [", "not YAML"),
         ("    rules:", "    scope: week\n    rules:", "tables[0].scope: 'week' is neither table nor changed"),
+        ("    rules:", "    empty: true\n    rules:", "tables[0].empty: True is not allowed, the only word there is"),
+        ("id: no_ghosts", "id: not_empty", "'not_empty' is the name of the rule that every table has"),
         ("severity: warn", "severity: warn\n        at_most: 0.1", "at_most: only a rule with on_failure: quarantine"),
         (
             "severity: warn",
@@ -145,7 +152,7 @@ def test_every_suite_of_the_platform_reads_and_says_what_breaks(path: Path) -> N
 
 def test_the_reference_page_has_every_key() -> None:
     page = (REPOSITORY / "docs" / "reference" / "suites.md").read_text(encoding="utf-8")
-    keys = ["summary", "owner", *(f"tables[].{key}" for key in ("table", "rows", "scope"))]
+    keys = ["summary", "owner", *(f"tables[].{key}" for key in ("table", "rows", "scope", "empty"))]
     keys += [
         f"rules[].{key}" for key in ("id", "expect", "with", "severity", "breaks", "owner", "on_failure", "at_most")
     ]

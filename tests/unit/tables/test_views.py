@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from lakehold.errors import DataError
 from lakehold.tables.views import rewritten, sql
 
 INTO = {"gold": "gold__audit_0123456789"}
@@ -30,6 +31,24 @@ STATEMENTS = [
 def test_only_the_schema_s_name_is_replaced_and_comes_back(published: str, shadowed: str) -> None:
     assert sql(published, INTO, "lakehouse") == shadowed
     assert sql(shadowed, BACK, "lakehouse").lower() == published.lower()
+
+
+@pytest.mark.parametrize("reads", ["FROM gold.d AS gold", "FROM silver.x AS gold JOIN gold.d ON true"])
+def test_a_name_that_may_be_the_schema_or_an_alias_is_refused_in_what_counts(reads: str) -> None:
+    text = f"SELECT gold.n {reads}"
+    versions = [
+        {"version-id": number, "representations": [{"sql": said}]} for number, said in ((1, text), (2, "SELECT 1"))
+    ]
+    assert rewritten({"current-version-id": 2, "versions": versions}, INTO, "lakehouse")
+    with pytest.raises(DataError, match="whether that is the schema cannot be told"):
+        rewritten({"current-version-id": 1, "versions": versions}, INTO, "lakehouse")
+    sure = text.replace("gold.d", "lakehouse.gold.d")
+    assert "lakehouse.gold__audit_0123456789.d" in sql(sure, INTO, "lakehouse", strict=True)
+
+
+def test_an_alias_that_can_be_no_schema_is_left_alone() -> None:
+    text = "SELECT gold.n FROM silver.x AS gold"
+    assert sql(text, INTO, "lakehouse", strict=True) == text
 
 
 def test_every_version_s_sql_and_default_schema_move() -> None:

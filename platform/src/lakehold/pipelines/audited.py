@@ -12,7 +12,7 @@ the shadow stays to be looked at until the next run needs its tables. Clear the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, ClassVar
@@ -23,12 +23,15 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from lakehold.config.platform import Platform, load
 from lakehold.errors import BusyError, ConflictError, DataError
 from lakehold.pipelines.command import Command
+from lakehold.pipelines.gate import Gate
 from lakehold.pipelines.shadows import ShadowedGroup
 from lakehold.tables.shadow import Audit
 
 _LOOK_AGAIN = timedelta(seconds=10)
 _ENDED = ["success", "failed"]
 _FAILED = ("failed", "upstream_failed")
+_PASSED = ("success", "removed")
+"""An instance of a mapped task is removed when, cleared, there is less to map it over."""
 
 
 def _program(platform: Platform, verb: str, *arguments: str) -> list[str]:
@@ -103,25 +106,56 @@ class Clone(Command):
 
 
 class Publish(Command):
-    """Publish the group's shadows, all tables at once or none; retried after a kill it finds out what had happened."""
+    """Publish the group's shadows, all tables at once or none; retried after a kill it finds out what had happened.
+
+    Refuses when a task of the group has failed or a gate was skipped: a trigger rule may have let it come this far. And
+    when a table that a gate has judged was written again: nobody knows whether that is any good.
+    """
 
     ui_color = "#d5e8d4"
     final_codes: ClassVar[Mapping[int, str]] = {
         ConflictError.exit_code: "somebody else was faster; the lines above say who. Nothing was published: clear the "
         "group from its clone task on, to do the work again on what is there now",
-        DataError.exit_code: "there is no shadow to publish, as said above; clear the group from its clone task on",
+        DataError.exit_code: "what there is in the shadow may not be published; the lines above say why, and which "
+        "tasks to clear",
     }
 
     def command(self, context: Mapping[str, Any], platform: Platform) -> list[str]:
-        """Return the command, unless a task of the group has failed."""
+        """Return the command, unless a task of the group has failed or a gate has not passed."""
         ti = context["ti"]
         inside = [task.task_id for task in self.task_group if task.task_id != self.task_id]
-        states = RuntimeTaskInstance.get_task_states(dag_id=ti.dag_id, task_ids=inside, run_ids=[ti.run_id])
-        failed = sorted(task for task, state in states.get(ti.run_id, {}).items() if state in _FAILED)
+        failed = sorted(task for task, state in _states(ti, inside).items() if state in _FAILED)
         if failed:
             # A trigger rule may let the tasks after a failed one succeed; that is no reason to show what it left.
             raise AirflowFailException(f"nothing is published, because these have failed: {', '.join(failed)}")
-        return _program(platform, "publish", *_of(self.task_group.audit(ti)))
+        gates = [task.task_id for task in self.task_group if issubclass(_operator(task), Gate)]
+        waived = sorted(f"{gate} ({state})" for gate, state in _states(ti, gates).items() if state not in _PASSED)
+        if waived:
+            raise AirflowFailException(
+                f"nothing is published, because these gates have not passed: {', '.join(waived)}"
+            )
+        judged = [f"--judged={table}={file}" for table, file in _judged(ti, gates)]
+        return _program(platform, "publish", *_of(self.task_group.audit(ti)), *judged)
+
+
+def _judged(ti: Any, gates: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield table and metadata file of what passed. A gate that a person marked as succeeded is their word for it."""
+    for found in ti.xcom_pull(task_ids=list(gates)) if gates else []:
+        yield from (found or {}).items()
+
+
+def _operator(task: Any) -> type:
+    """Return the class of an operator, mapped or not."""
+    return getattr(task, "operator_class", None) or type(task)
+
+
+def _states(ti: Any, tasks: Sequence[str]) -> Mapping[str, str | None]:
+    """Return the state of each of ``tasks``; of a mapped one, that of each instance."""
+    if not tasks:
+        return {}
+    found = RuntimeTaskInstance.get_task_states(dag_id=ti.dag_id, task_ids=list(tasks), run_ids=[ti.run_id])
+    states: Mapping[str, str | None] = found.get(ti.run_id, {})
+    return states
 
 
 def _has_ended(run: str) -> bool:

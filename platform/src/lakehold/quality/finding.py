@@ -15,7 +15,7 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One rule, whether the rows meet it, and when not, what was seen."""
+    """One rule, whether the rows meet it, and what was seen when not, or when it is worth telling anyway."""
 
     table: str
     rule: Rule

@@ -34,7 +34,11 @@ def gate(frame: Any, name: str, table: str, start: date, end: date, folder: Path
 
 
 def judge(frame: Any, name: str, table: str, start: date, end: date, folder: Path = Path("quality")) -> list[Finding]:
-    """Evaluate the rules that the suite ``name`` has for ``table`` on ``frame``, whose rows are taken as they are."""
+    """Evaluate the rules that the suite ``name`` has for ``table`` on ``frame``, whose rows are taken as they are.
+
+    Spark computes a frame again for each job: persist one that costs much, or whose sources may move before it is
+    written.
+    """
     gx = expectations.great_expectations(with_spark=True)
     from great_expectations.execution_engine.sparkdf_batch_data import SparkDFBatchData
 
@@ -49,7 +53,9 @@ def judge(frame: Any, name: str, table: str, start: date, end: date, folder: Pat
     engine.load_batch_data(table, SparkDFBatchData(execution_engine=engine, dataframe=frame))
     wanted: Mapping[str, Any] = {rule.id: expectations.expectation(gx, rule, spark=True) for rule in rules.rules}
     verdicts = decide(engine, wanted, prefetch)
-    return validation.findings(rules, verdicts, engine.rows)
+    validation.evaluated(rules, verdicts)
+    rows = frame.count() if engine.rows is None else engine.rows
+    return [*validation.findings(rules, verdicts, rows), *validation.emptiness(rules, rows)]
 
 
 def _names(read: suite.Suite) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 _SKIPPED = r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/"
 """String literals and comments: no name in them is one."""
+_QUOTED = r'"(?:[^"]|"")*"'
+"""Any other name: an apostrophe in it begins no literal."""
 
 
 def redirect(sql: str, shadows: Mapping[str, str]) -> str:
@@ -18,7 +20,7 @@ def redirect(sql: str, shadows: Mapping[str, str]) -> str:
     if not shadows:
         return sql
     names = "|".join(re.escape(name) for name in sorted(shadows, key=len, reverse=True))
-    pattern = rf'{_SKIPPED}|(?<![\w$"])(?:"(?P<quoted>{names})"|(?P<bare>{names}))(?=\s*\.)'
+    pattern = rf'{_SKIPPED}|(?<![\w$"])(?:"(?P<quoted>{names})"|(?P<bare>{names}))(?=\s*\.)|{_QUOTED}'
 
     def replaced(found: re.Match[str]) -> str:
         name = found["quoted"] or found["bare"]

@@ -4,7 +4,7 @@ Great Expectations resolves a graph of metrics round by round: the row count, th
 that break them, each window function and each query by itself. All these are known before anything is asked, so
 :func:`prefetch` walks the same graph, asks for everything in one ``SELECT``, and :class:`OneScanEngine` answers from
 that. A metric that is not understood here, or whose part of the statement fails, is left to Great Expectations: slower,
-never different.
+never different. One condition is corrected on both ways: see :meth:`OneScanEngine.with_nan`.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from great_expectations.validator.metric_configuration import MetricConfiguratio
 from great_expectations.validator.validation_graph import ValidationGraph
 from sqlalchemy.exc import DBAPIError
 
-from lakehold.quality.graph import PARTIAL, ordered
+from lakehold.quality.graph import PARTIAL, Known, depending, ordered, partial
 
 _UNIQUE = {"column_values.unique.unexpected_count", "compound_columns.unique.unexpected_count"}
 _QUERY_COUNT = "unexpected_rows_query.row_count"
 _QUERY_ROWS = "unexpected_rows_query.table"
+_BETWEEN = "column_values.between.condition"
 ROWS = "rows of the batch"
 """Where :attr:`OneScanEngine.known` keeps the row count, whether a rule needs it or not."""
 
 
-class OneScanEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]  # Great Expectations is not installed where mypy runs
+class OneScanEngine(Known, SqlAlchemyExecutionEngine):  # type: ignore[misc]  # Great Expectations is not installed where mypy runs
     """Answers metrics that are known already, and resolves the others as its base does."""
 
     def __init__(self, *, engine: sa.Engine, columns: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(engine=engine)
-        self.known: dict[Any, Any] = {}
         self.columns = columns
         """Name and type of each column; empty leaves them to Great Expectations."""
         self.conditions: dict[str, str] = {}
@@ -49,11 +49,22 @@ class OneScanEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]  # Great E
     ) -> dict[Any, Any]:
         """Return the values of ``metrics_to_resolve`` by metric id."""
         asked = list(metrics_to_resolve)
-        answers = {metric.id: self.known[metric.id] for metric in asked if metric.id in self.known}
-        rest = [metric for metric in asked if metric.id not in answers]
-        if rest:
-            answers |= super().resolve_metrics(rest, metrics, runtime_configuration)
-        return answers
+        answers = super().resolve_metrics(asked, metrics, runtime_configuration)
+        return answers | {one.id: self.with_nan(one, answers[one.id]) for one in asked if one.id in answers}
+
+    def with_nan(self, metric: Any, value: Any) -> Any:
+        """Let a NaN break a rule about a range.
+
+        SQLAlchemy writes NOT n <= 10 as n > 10, which NaN is not, so it would be within every range with one end.
+        """
+        column = metric.metric_domain_kwargs.get("column")
+        if metric.metric_name != _BETWEEN or column not in self._fractions():
+            return value
+        condition, domain, accessor = value
+        return sa.or_(condition, sa.func.is_nan(sa.column(column))), domain, accessor
+
+    def _fractions(self) -> set[str]:
+        return {column["name"] for column in self.columns if isinstance(column["type"], sa.Float)}
 
 
 @dataclass
@@ -136,26 +147,15 @@ class _Plan:
         self._values[metric.id] = self._engine.known[metric.id] = value
 
     def _computed(self, metric: Any, last: str) -> None:
-        provider, function = get_metric_provider(metric.metric_name, self._engine)
-        known = {
-            name: self._values[dependency.id]
-            for name, dependency in metric.metric_dependencies.items()
-            if dependency.id in self._values
-        }
+        _, function = get_metric_provider(metric.metric_name, self._engine)
+        known = depending(metric, self._values)
         if function is None:
             if "metric_partial_fn" in known:
                 expression, domain, _ = known["metric_partial_fn"]
                 self._add(metric, expression, domain, _same)
         elif last in PARTIAL:
             try:
-                self._values[metric.id] = function(
-                    cls=provider,
-                    execution_engine=self._engine,
-                    metric_domain_kwargs=metric.metric_domain_kwargs,
-                    metric_value_kwargs=metric.metric_value_kwargs,
-                    metrics=known,
-                    runtime_configuration={},
-                )
+                self._values[metric.id] = self._engine.with_nan(metric, partial(self._engine, metric, known))
             except Exception:  # noqa: BLE001  # whatever it is, Great Expectations meets it again and reports it
                 return
         elif (

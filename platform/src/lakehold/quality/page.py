@@ -77,11 +77,10 @@ def _row(found: Finding) -> str:
     line = f"<tr>{''.join(cells)}</tr>"
     told = {
         **({"moved": f"{found.quarantined:,} rows to quarantine"} if found.quarantined else {}),
-        **({} if found.met else {"seen": found.seen}),
-        "breaks": rule.breaks,
-        "owner": rule.owner,
+        **({"seen": found.seen} if found.seen else {}),
+        **({} if found.outcome == "ok" else {"breaks": rule.breaks, "owner": rule.owner}),
     }
-    if found.outcome == "ok":
+    if not told:
         return line
     return f"{line}<tr class='told'><td></td><td colspan='{len(_HEAD) - 1}'>{_list(told)}</td></tr>"
 

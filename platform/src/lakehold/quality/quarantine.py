@@ -7,6 +7,7 @@ again in the same shadow; what an attempt copied and did not delete is copied ag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from lakehold.quality.outcome import Caller
 from lakehold.quality.suite import CONDITION, Rule, Suite, TableRules
 
 SCHEMA = "ops"
+_DECIMAL = re.compile(r"decimal\((?P<digits>\d+),\s*(?P<scale>\d+)\)")
 _OWN: Mapping[str, str] = {
     "_quarantined_at": "timestamp(6) with time zone",
     "_run": "varchar",
@@ -34,28 +36,34 @@ _OWN: Mapping[str, str] = {
 
 def apply(
     opened: Any, suite: Suite, table: TableRules, findings: Sequence[Finding], address: TrinoAddress, who: Caller
-) -> list[Finding]:
-    """Move what may be moved, judge the rest again, and return what was found then.
+) -> dict[str, int]:
+    """Move what may be moved, and return how many rows by rule id; what is left then has to be judged again.
 
-    When the rows of one rule may not be moved, none are: the run stops anyway.
+    When the rows of one rule may not be moved, none of the table are: the run stops anyway.
     """
     broken = [found for found in findings if not found.met and found.rule.quarantine is not None]
-    refused = {found.rule.id: why for found in broken if (why := _refusal(table, found))}
-    if refused or not broken:
-        return [
-            replace(found, seen=f"{found.seen}; not moved to quarantine: {refused[found.rule.id]}")
-            if found.rule.id in refused
-            else found
-            for found in findings
-        ]
-    moved = _move(opened, suite, table, [found.rule for found in broken], address, who)
-    return [replace(found, quarantined=moved.get(found.rule.id, 0)) for found in validation.run(table, address)]
+    if not broken or any(_refusal(table, found) for found in broken):
+        return {}
+    return _move(opened, suite, table, [found.rule for found in broken], address, who)
+
+
+def explained(table: TableRules, findings: Sequence[Finding], moved: Mapping[str, int]) -> list[Finding]:
+    """Return ``findings`` with the number of rows that were moved, or with the reason why none were."""
+    return [
+        replace(found, seen=f"{found.seen}; not moved to quarantine: {why}")
+        if (why := _refusal(table, found))
+        else replace(found, quarantined=moved.get(found.rule.id, 0))
+        for found in findings
+    ]
 
 
 def _refusal(table: TableRules, found: Finding) -> str:
+    """Return why the rows that break a rule are not moved; nothing when they may be, or are not to be."""
+    if found.met or found.rule.quarantine is None:
+        return ""
     if not table.is_shadow:
         return f"readers see {table.name} already"
-    most = found.rule.quarantine or 0
+    most = found.rule.quarantine
     share = (found.unexpected or 0) / found.rows if found.rows else 1.0
     return f"{share:.2%} of the rows break the rule, more than its {most:.2%}" if share > most else ""
 
@@ -82,21 +90,23 @@ class _Mover:
         self._source = f'"{table.reads}"."{table.table}"'
 
     def ensure(self) -> None:
-        """Make the quarantine table, or give it the columns its source has got since."""
+        """Make the quarantine table, or give it the columns and types its source has got since."""
         own = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in _OWN.items())
         columns = f"SELECT {own}, t.* FROM {self._source} AS t"  # noqa: S608 - names of a reviewed suite
         self._run(f"CREATE TABLE IF NOT EXISTS {self._target} AS {columns} WITH NO DATA")
-        known = {row[0] for row in self._run(f"SHOW COLUMNS FROM {self._target}")}
+        known = {row[0]: row[1] for row in self._run(f"SHOW COLUMNS FROM {self._target}")}
         kinds = {row[0]: row[1] for row in self._run(f"SHOW COLUMNS FROM {self._source}")}
         for name, kind in {**_OWN, **{name: kinds[name] for name in self._columns}}.items():
             if name not in known:
                 self._run(f'ALTER TABLE {self._target} ADD COLUMN "{name}" {kind}')
+            elif _is_wider(kind, known[name]):
+                self._run(f'ALTER TABLE {self._target} ALTER COLUMN "{name}" SET DATA TYPE {kind}')
 
     def move(self, rule: Rule, condition: str, snapshots: Sequence[int]) -> int:
         """Move the rows that break ``rule`` and return how many; ``snapshots`` of the source, the current one first."""
         now, *before = snapshots
         mine = f"_from = {_text(self._table.reads)} AND _suite = {_text(self._suite.name)} AND _rule = {_text(rule.id)}"
-        rows = f"({self._table.rows}) AND ({condition})" if self._table.rows else f"({condition})"
+        rows = f"{self._table.where} AND ({condition})" if self._table.where else f"({condition})"
         # What was copied from an earlier snapshot has been deleted since, and is nowhere else. What was copied from the
         # current one has not, and is copied again; anything else is of a shadow that was given up.
         kept = ", ".join(map(str, before or [0]))
@@ -119,8 +129,17 @@ class _Mover:
         return (self._who.name, self._suite.name, rule.id, " ".join(rule.breaks.split()), self._table.reads)
 
     def _run(self, sql: str) -> list[Any]:
-        answer = self._connection.exec_driver_sql(sql)
-        return list(answer.fetchall()) if answer.returns_rows else []
+        from sqlalchemy.exc import DBAPIError
+
+        try:
+            answer = self._connection.exec_driver_sql(sql)
+            return list(answer.fetchall()) if answer.returns_rows else []
+        except (DBAPIError, OSError) as error:
+            raise LakeholdError(
+                f"Rows of {self._table.name} could not be moved to {self._target}.",
+                why=str(getattr(error, "orig", None) or error)[:500],
+                remedy="if it is the type of a column, rename the quarantine table: a new one is made",
+            ) from error
 
     def _count(self, sql: str) -> int:
         rows = self._run(sql)
@@ -134,6 +153,14 @@ def _condition(engine: Any, rule: Rule) -> str:
     from lakehold.quality.onescan import breaking
 
     return breaking(engine, expectations.expectation(expectations.great_expectations(), rule))
+
+
+def _is_wider(kind: str, than: str) -> bool:
+    """Whether Iceberg can make a column of the type ``than`` one of ``kind``."""
+    new, old = _DECIMAL.fullmatch(kind), _DECIMAL.fullmatch(than)
+    if new and old:
+        return new["scale"] == old["scale"] and int(new["digits"]) > int(old["digits"])
+    return (than, kind) in (("integer", "bigint"), ("real", "double"))
 
 
 def _text(value: str) -> str:

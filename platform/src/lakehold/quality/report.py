@@ -22,9 +22,9 @@ def table(findings: Sequence[Finding]) -> str:
     for finding in findings:
         lines.append(f"{finding.outcome:{word}}  {finding.rule.id:{width}}  {finding.table}")
         told = [f"moved:  {finding.quarantined} rows to quarantine"] if finding.quarantined else []
+        told += [f"seen:   {finding.seen}"] if finding.seen else []
         if not finding.met:
-            rule = finding.rule
-            told += [f"seen:   {finding.seen}", f"breaks: {' '.join(rule.breaks.split())}", f"owner:  {rule.owner}"]
+            told += [f"breaks: {' '.join(finding.rule.breaks.split())}", f"owner:  {finding.rule.owner}"]
         lines += [line for text in told for line in textwrap.wrap(text, _WIDTH, **_INDENT)]
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,7 +23,11 @@ from lakehold.errors import LakeholdError, RunFailedError
 from lakehold.quality import assertions, expectations, page, quarantine, report, results, scope, suite, validation
 from lakehold.quality.finding import Finding
 from lakehold.quality.outcome import Caller, Outcome, caller
-from lakehold.quality.suite import Suite
+from lakehold.quality.scope import State
+from lakehold.quality.suite import Suite, TableRules
+
+JUDGED = "judged "
+"""Begins a line of output about a table in a shadow: its name, and its metadata file when it was judged."""
 
 
 def run(name: str, start: date, end: date, folder: Path) -> None:
@@ -36,8 +40,7 @@ def run(name: str, start: date, end: date, folder: Path) -> None:
         opened = aside.submit(results.catalog, known.catalog)
         expectations.great_expectations()
         catalog = opened.result()
-    snapshots = _snapshots(rules, catalog)
-    findings = judge(rules, known, catalog, who)
+    findings, states = judge(rules, known, catalog, who)
     publish(
         Outcome(
             suite=rules,
@@ -47,16 +50,20 @@ def run(name: str, start: date, end: date, folder: Path) -> None:
             seconds=time.monotonic() - clock,
             findings=findings,
             caller=who,
-            snapshots=snapshots,
+            snapshots={name: state.snapshot for name, state in states.items() if state.snapshot is not None},
         ),
         known,
         catalog,
     )
+    for table in rules.tables:
+        if table.is_shadow and table.name in states:
+            # What the operator hands on to the group's publication.
+            print(f"{JUDGED}{table.name}={states[table.name].location}", flush=True)  # noqa: T201 - its output
 
 
-def _snapshots(rules: Suite, catalog: Any) -> dict[str, int]:
+def _states(rules: Suite, catalog: Any) -> dict[str, State]:
     try:
-        found = {table.name: scope.snapshot(catalog, table) for table in rules.tables}
+        found = {table.name: scope.state(catalog, table) for table in rules.tables}
     except Exception as error:
         # The catalog's driver, the object store's client and the network each have their own.
         raise LakeholdError(
@@ -64,17 +71,38 @@ def _snapshots(rules: Suite, catalog: Any) -> dict[str, int]:
             why=f"{type(error).__name__}: {error}"[:500],
             remedy="lakehold status; run the gate again when it answers",
         ) from error
-    return {name: number for name, number in found.items() if number is not None}
+    return {name: state for name, state in found.items() if state is not None}
 
 
-def judge(rules: Suite, known: Platform, catalog: Any, who: Caller) -> list[Finding]:
-    """Judge every table of a suite; rows that may go to quarantine are moved first."""
-    findings: list[Finding] = []
+def judge(rules: Suite, known: Platform, catalog: Any, who: Caller) -> tuple[list[Finding], dict[str, State]]:
+    """Judge every table of a suite, and return what was found and the state each table was in before it was read.
+
+    Rows that may go to quarantine are moved, table by table. Then all tables are judged once more, because a rule may
+    count the rows of another table.
+    """
+    moved: dict[str, int] = {}
+
+    def move(table: TableRules, found: list[Finding]) -> None:
+        moved.update(quarantine.apply(catalog, rules, table, found, known.trino, who))
+
+    judged, states = _judged(rules, known, catalog, move)
+    if moved:
+        judged, states = _judged(rules, known, catalog, lambda *_: None)
+    return [found for table, findings in judged for found in quarantine.explained(table, findings, moved)], states
+
+
+def _judged(
+    rules: Suite, known: Platform, catalog: Any, then: Callable[[TableRules, list[Finding]], None]
+) -> tuple[list[tuple[TableRules, list[Finding]]], dict[str, State]]:
+    # Read first: what is written to a table from here on may be judged, but does not count as judged.
+    states = _states(rules, catalog)
+    judged = []
     for table in rules.tables:
         narrowed = scope.narrowed(catalog, rules.name, table)
         found = validation.run(narrowed, known.trino)
-        findings += quarantine.apply(catalog, rules, narrowed, found, known.trino, who)
-    return findings
+        then(narrowed, found)
+        judged.append((narrowed, found))
+    return judged, states
 
 
 def publish(outcome: Outcome, known: Platform, catalog: Any) -> None:

@@ -17,30 +17,15 @@ from great_expectations.validator.validation_graph import ValidationGraph
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as f
 
-from lakehold.quality.graph import PARTIAL, ordered
+from lakehold.quality.graph import PARTIAL, Known, depending, ordered, partial
 
 
-class OneJobEngine(SparkDFExecutionEngine):  # type: ignore[misc]  # Great Expectations is not installed where mypy runs
+class OneJobEngine(Known, SparkDFExecutionEngine):  # type: ignore[misc]  # Great Expectations is not installed where mypy runs
     """Answers metrics that are known already, and resolves the others as its base does."""
 
     def __init__(self, *, spark: Any) -> None:
         super().__init__(spark=spark, persist=False)
-        self.known: dict[Any, Any] = {}
         self.rows: int | None = None
-
-    def resolve_metrics(
-        self,
-        metrics_to_resolve: Iterable[Any],
-        metrics: dict[Any, Any] | None = None,
-        runtime_configuration: dict[str, Any] | None = None,
-    ) -> dict[Any, Any]:
-        """Return the values of ``metrics_to_resolve`` by metric id."""
-        asked = list(metrics_to_resolve)
-        answers = {metric.id: self.known[metric.id] for metric in asked if metric.id in self.known}
-        rest = [metric for metric in asked if metric.id not in answers]
-        if rest:
-            answers |= super().resolve_metrics(rest, metrics, runtime_configuration)
-        return answers
 
 
 def prefetch(engine: OneJobEngine, graph: ValidationGraph) -> None:
@@ -63,22 +48,14 @@ def _aggregates(engine: OneJobEngine, graph: ValidationGraph) -> Iterable[tuple[
     """Yield metric id, expression and domain of what Great Expectations itself would bundle."""
     values: dict[Any, Any] = {}
     for metric in ordered(graph):
-        provider, function = get_metric_provider(metric.metric_name, engine)
-        depends = metric.metric_dependencies
-        known = {name: values[one.id] for name, one in depends.items() if one.id in values}
+        _, function = get_metric_provider(metric.metric_name, engine)
+        known = depending(metric, values)
         last = metric.metric_name.rpartition(".")[2]
         if function is None and "metric_partial_fn" in known:
             expression, domain, _ = known["metric_partial_fn"]
             yield metric.id, expression, IDDict(domain).to_id()
         elif last in PARTIAL or metric.metric_name in ("table.columns", "table.column_types"):
             try:
-                values[metric.id] = function(
-                    cls=provider,
-                    execution_engine=engine,
-                    metric_domain_kwargs=metric.metric_domain_kwargs,
-                    metric_value_kwargs=metric.metric_value_kwargs,
-                    metrics=known,
-                    runtime_configuration={},
-                )
+                values[metric.id] = partial(engine, metric, known)
             except Exception:  # noqa: BLE001, S112  # Great Expectations meets it again and reports it
                 continue

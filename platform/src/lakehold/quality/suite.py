@@ -25,6 +25,8 @@ QUERY = "no_rows_from"
 """Our name for a rule given as a query for the rows that break it."""
 CONDITION = "no_rows_where"
 """Our name for a rule given as the SQL condition of the rows that break it."""
+NOT_EMPTY = "not_empty"
+"""Our name for what every table of a suite must be, unless the suite says ``empty: allowed``."""
 AT_MOST = 0.01
 """Share of the rows that a rule moves to quarantine before it blocks: a file of rubbish is no matter of rows."""
 
@@ -52,7 +54,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class TableRules:
-    """The rules of one table; ``rows`` is the SQL condition that selects its rows, all rows when empty."""
+    """The rules of one table; ``rows`` is the SQL condition that selects its rows, all rows when it is empty."""
 
     schema: str
     table: str
@@ -60,6 +62,12 @@ class TableRules:
     rules: tuple[Rule, ...]
     scope: Scope = "table"
     """``changed``: only rows of data files that the run added."""
+    changed: str = ""
+    """The SQL condition of these rows, once it is known; all rows when it is empty."""
+    may_be_empty: bool = False
+    """Whether no rows are as good as rows that meet every rule."""
+    owner: str = ""
+    """Whom to ask when there are none."""
     reads: str = ""
     """The schema the rows are read from: a shadow of ``schema``, or ``schema`` itself."""
     interval: tuple[date, date] | None = None
@@ -74,6 +82,11 @@ class TableRules:
     def is_shadow(self) -> bool:
         """Whether readers do not see these rows yet."""
         return self.reads != self.schema
+
+    @property
+    def where(self) -> str:
+        """The SQL condition of the rows that are judged; all rows when it is empty."""
+        return " AND ".join(f"({condition})" for condition in (self.rows, self.changed) if condition)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +123,8 @@ def parse(text: str, name: str, start: date, end: date, shadows: Mapping[str, st
     ids = [rule.id for table in tables for rule in table.rules]
     if twice := {one for one in ids if ids.count(one) > 1}:
         raise _wrong(name, f"the rule {sorted(twice)[0]!r} is there twice")
+    if NOT_EMPTY in ids:
+        raise _wrong(name, f"{NOT_EMPTY!r} is the name of the rule that every table has; call yours something else")
     return Suite(name=name, summary=top["summary"], tables=tuple(tables))
 
 
@@ -125,13 +140,15 @@ def _top(text: str, name: str, start: date, end: date) -> dict[str, Any]:
 def _table(
     raw: object, path: str, owner: str, shadows: Mapping[str, str], interval: tuple[date, date] | None
 ) -> TableRules:
-    section = _section(raw, path, required=("table", "rules"), optional=("rows", "scope"))
+    section = _section(raw, path, required=("table", "rules"), optional=("rows", "scope", "empty"))
     schema, dot, table = str(section["table"]).partition(".")
     if not dot:
         raise _wrong(f"{path}.table", "expected schema.table")
     scope = section.get("scope", "table")
     if scope not in ("table", "changed"):
         raise _wrong(f"{path}.scope", f"{scope!r} is neither table nor changed")
+    if section.get("empty", "allowed") != "allowed":
+        raise _wrong(f"{path}.empty", f"{section['empty']!r} is not allowed, the only word there is; leave the key out")
     rules = [_rule(rule, f"{path}.rules[{n}]", owner, shadows) for n, rule in enumerate(_list(section, "rules", path))]
     return TableRules(
         schema=schema,
@@ -141,6 +158,8 @@ def _table(
         scope=scope,
         reads=shadows.get(schema, schema),
         interval=interval,
+        may_be_empty="empty" in section,
+        owner=owner,
     )
 
 

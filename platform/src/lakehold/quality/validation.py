@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from lakehold.config.platform import TrinoAddress
 from lakehold.errors import LakeholdError
 from lakehold.quality import expectations
 from lakehold.quality.finding import Finding, seen
-from lakehold.quality.suite import CONDITION, TableRules
+from lakehold.quality.suite import CONDITION, NOT_EMPTY, Rule, TableRules
 
 USER = "gates"
 
@@ -26,17 +27,53 @@ def run(table: TableRules, address: TrinoAddress) -> list[Finding]:
     from lakehold.quality.onescan import ROWS, prefetch
 
     with batch(table, address) as engine:
-        verdicts = judge(engine, wanted, prefetch)
-        return findings(table, verdicts, engine.known.get(ROWS))
+        verdicts = evaluated(table, judge(engine, wanted, prefetch))
+        # Unknown when the numbers could not be asked for in one statement.
+        rows = engine.known.get(ROWS)
+        if rows is None:
+            rows = _count(engine.engine, table, rows_of(table))
+        unchanged = not rows and bool(table.changed)
+        others = _count(engine.engine, table, f"{rows_of(replace(table, changed=''))} LIMIT 1") if unchanged else 0
+        return [*findings(table, verdicts, rows), *emptiness(table, rows, others)]
 
 
-def findings(table: TableRules, verdicts: Mapping[str, Any], rows: int | None) -> list[Finding]:
-    """Say what the verdicts (by rule id) mean for the rules of ``table``."""
+def evaluated(table: TableRules, verdicts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the verdicts; :class:`LakeholdError` when one of them is none."""
     for rule in table.rules:
         if message := verdicts[rule.id].error:
             raise LakeholdError(
                 f"The rule {rule.id} on {table.name} could not be evaluated.", why=message, remedy="lakehold doctor"
             )
+    return verdicts
+
+
+def emptiness(table: TableRules, rows: int, others: int = 0) -> list[Finding]:
+    """Say what it means that there are no ``rows``: no rows meet every rule about rows, whatever has happened to them.
+
+    Where only changed rows are judged and none are, there must be ``others`` that are as they were.
+    """
+    if rows:
+        return []
+    breaks = f"What reads {table.name} finds nothing. If that is right, say `empty: allowed` in the suite."
+    rule = Rule(
+        id=NOT_EMPTY,
+        expect="expect_table_row_count_to_be_between",
+        arguments={"min_value": 1},
+        severity="block",
+        breaks=breaks,
+        owner=table.owner,
+    )
+    told = f"no row{f' where {table.rows}' if table.rows else ''}"
+    if others:
+        told = "no row was added, so there was nothing new to judge"
+    elif table.may_be_empty:
+        told += ", which the suite allows"
+    met = bool(others) or table.may_be_empty
+    return [Finding(table=table.name, rule=rule, met=met, seen=told, rows=0, observed="0")]
+
+
+def findings(table: TableRules, verdicts: Mapping[str, Any], rows: int) -> list[Finding]:
+    """Say what the verdicts (by rule id) mean for the rules of ``table``."""
     return [
         Finding(
             table=table.name,
@@ -79,7 +116,7 @@ def batch(table: TableRules, address: TrinoAddress) -> Iterator[Any]:
 
 def rows_of(table: TableRules) -> str:
     """Return the query for the rows a suite is about."""
-    condition = f" WHERE {table.rows}" if table.rows else ""
+    condition = f" WHERE {table.where}" if table.where else ""
     return f'SELECT * FROM "{table.reads}"."{table.table}"{condition}'  # noqa: S608 - a suite is code: reviewed
 
 
@@ -114,15 +151,27 @@ def connect(address: TrinoAddress, schema: str) -> Any:
 
 
 def _columns(sql: Any, query: str, table: TableRules) -> list[dict[str, Any]]:
-    import sqlalchemy as sa
     from trino.sqlalchemy.datatype import parse_sqltype
 
+    with _reading(table), sql.connect() as connection:
+        answer = connection.exec_driver_sql(f"{query} LIMIT 0")
+        described = answer.cursor.description
+        answer.close()
+    return [{"name": name, "type": parse_sqltype(kind), "primary_key": False} for name, kind, *_ in described]
+
+
+def _count(sql: Any, table: TableRules, query: str) -> int:
+    with _reading(table), sql.connect() as connection:
+        counted = f"SELECT count(*) FROM ({query}) AS counted"  # noqa: S608 - a suite is code: reviewed
+        return int(connection.exec_driver_sql(counted).scalar())
+
+
+@contextmanager
+def _reading(table: TableRules) -> Iterator[None]:
+    import sqlalchemy as sa
+
     try:
-        with sql.connect() as connection:
-            answer = connection.exec_driver_sql(f"{query} LIMIT 0")
-            described = answer.cursor.description
-            answer.close()
+        yield
     except (sa.exc.DBAPIError, OSError) as error:
         why = str(getattr(error, "orig", None) or error)[:500]
         raise LakeholdError(f"The rows of {table.name} cannot be read.", why=why, remedy="lakehold doctor") from error
-    return [{"name": name, "type": parse_sqltype(kind), "primary_key": False} for name, kind, *_ in described]

@@ -18,6 +18,7 @@ from lakehold.tables import clone as cloning
 from lakehold.tables import guard, ledger, metadata, pointers, views
 from lakehold.tables.faster import conflict
 from lakehold.tables.files import Files, Metadata, each
+from lakehold.tables.judged import NOTHING, Judged, refuse_others
 from lakehold.tables.ledger import Change, Connection, Entry, Shadow
 from lakehold.tables.plan import Step, steps
 from lakehold.tables.pointers import Move, Pointer
@@ -27,7 +28,8 @@ from lakehold.tables.shadow import Audit
 TAG_DAYS = 7
 """Days a run's tag keeps its snapshots from being expired."""
 
-_DAY = 86_400_000
+DAY = 86_400_000
+"""Milliseconds."""
 _ROUNDS = 20
 
 
@@ -53,11 +55,11 @@ class _MovedMeanwhileError(Exception):
     """A table moved between reading it and moving it; whether that is a conflict is for the next round to say."""
 
 
-def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> Published:
-    """Publish the shadow of ``audit``.
+def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS, judged: Judged = NOTHING) -> Published:
+    """Publish the shadow of ``audit``, each table that was ``judged`` as it was then.
 
     Raises :class:`ConflictError`, naming who was faster, when a table the run wrote is no longer what was cloned;
-    :class:`DataError` when there is no shadow. Then nothing is published.
+    :class:`DataError` when there is no shadow, or a judged table was written again. Then nothing is published.
     """
     catalog, files = platform.catalog["name"], Files(platform.catalog)
     with ledger.connect(platform) as connection:
@@ -65,7 +67,8 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
         if not found:
             return earlier(connection, catalog, audit, pointers.schemas(connection, catalog, audit.ending))
         shadow, entry = found[0], Entry(id=uuid.uuid4(), run=audit.run, group=audit.group, kind="publish")
-        attempt = _Attempt(connection, files, catalog, shadow, entry, int(tag_days * _DAY))
+        attempt = _Attempt(connection, files, catalog, shadow, entry, int(tag_days * DAY))
+        refuse_others(shadow, judged, attempt.shown)
         for _ in range(_ROUNDS):
             try:
                 done = settled(platform, shadow.schemas, entry, attempt, "nothing was published")
@@ -113,13 +116,13 @@ class _Attempt:
         self._keep = keep
         self._schemas = [*shadow.schemas, *shadow.schemas.values()]
         self._clones = ledger.clones(connection, shadow)
-        # What the gate has seen: who writes to the shadow after this does not get it published.
-        self._shown = pointers.read(connection, catalog, list(shadow.schemas.values()))
+        # What is published, whoever writes to the shadow after this.
+        self.shown = pointers.read(connection, catalog, list(shadow.schemas.values()))
         self._ready: dict[str, _Ready] = {}
 
     def __call__(self) -> Entry:
         """Do it; returns the entry as it was recorded."""
-        found = {**pointers.read(self._connection, self._catalog, list(self._shadow.schemas)), **self._shown}
+        found = {**pointers.read(self._connection, self._catalog, list(self._shadow.schemas)), **self.shown}
         planned = steps(self._shadow, self._clones, found)
         prepared = self._prepared(planned)
         entry = replace(self._entry, changes=_changes(prepared))
@@ -144,8 +147,9 @@ class _Attempt:
         if not ledger.live(self._connection, self._catalog, run=self._shadow.run, group=self._shadow.group):
             raise DataError("the shadow was given up or published by somebody else; nothing was published.")
         found = pointers.read(self._connection, self._catalog, self._schemas, lock="UPDATE")
-        for name, pointer in found.items():
-            if name[0] in self._shadow.schemas.values() and self._shown.get(name) != pointer:
+        there = {name: pointer for name, pointer in found.items() if name[0] in self._shadow.schemas.values()}
+        for name in sorted(there.keys() | self.shown.keys()):
+            if there.get(name) != self.shown.get(name):
                 raise _still_written(name)
         if any(found.get((step.schema, step.name)) != step.target for step in planned):
             # Planned again, and refused there with the name of who was faster if it is a table the run wrote.

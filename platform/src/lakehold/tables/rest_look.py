@@ -77,6 +77,7 @@ class Look:
         self._tag = tag
         self._time = (now, keep)
         self._sources = read(client, shadow.schemas.values())
+        self.shown = pointers_of(self._sources)
         self._first: dict[Name, tuple[Found, str]] | None = None
         self._chosen: dict[str, set[int | None]] = {}
 

@@ -17,18 +17,18 @@ from lakehold.tables import clone as cloning
 from lakehold.tables import guard, ledger, rest, rest_look, views
 from lakehold.tables.faster import conflict
 from lakehold.tables.files import Files
+from lakehold.tables.judged import NOTHING, Judged, refuse_others
 from lakehold.tables.ledger import Change, Connection, Entry, Shadow
 from lakehold.tables.metadata import state_of
-from lakehold.tables.publish import TAG_DAYS, Published, earlier
+from lakehold.tables.publish import DAY, TAG_DAYS, Published, earlier
 from lakehold.tables.rest_client import RefusedError, RestClient, UnknownOutcomeError
 from lakehold.tables.rest_look import Look, Work
 from lakehold.tables.shadow import Audit
 
-_DAY = 86_400_000
 _ROUNDS = 20
 
 
-def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> Published:
+def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS, judged: Judged = NOTHING) -> Published:
     """Publish the shadow of ``audit`` like :func:`lakehold.tables.publish.publish`, with the same errors.
 
     Views follow the tables one by one: the protocol's commit knows none.
@@ -48,6 +48,7 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
             published = _recorded(connection, catalog, shadow)
             if published is None:
                 attempt = _attempt(platform, connection, client, shadow, tag_days)
+                refuse_others(shadow, judged, attempt.shown)
                 published = Published(entry=_written_down(connection, catalog, attempt.settled()))
             # Written down first: who is killed here is only cleaned up after.
             rest.forget(client, shadow)
@@ -89,7 +90,7 @@ def _attempt(
             remedy="begin with its clone again (in Airflow: clear the group's first task)",
         )
     entry = Entry(id=shadow.publication, run=shadow.run, group=shadow.group, kind="publish")
-    return _Attempt(platform, connection, client, shadow, entry, int(tag_days * _DAY))
+    return _Attempt(platform, connection, client, shadow, entry, int(tag_days * DAY))
 
 
 def _written_down(connection: Connection, catalog: str, entry: Entry) -> Entry:
@@ -113,6 +114,7 @@ class _Attempt:
         self._look = Look(
             client, shadow, ledger.clones(connection, shadow), self._catalog, entry.tag, cloning.now(), keep
         )
+        self.shown = self._look.shown
 
     def committed(self) -> bool:
         """Whether the catalog has all that the run changed; views, which follow the tables, may be missing."""

@@ -55,7 +55,11 @@ def publish_shadow(known: Platform, args: argparse.Namespace) -> None:
     move = publish.publish
     if _outside(known):
         from lakehold.tables.rest_publish import publish as move
-    done = move(known, Audit(args.run, args.group), tag_days=args.tag_days)
+    judged: dict[str, set[str]] = {}
+    for said in args.judged:
+        table, _, file = said.partition("=")
+        judged.setdefault(table, set()).add(file)
+    done = move(known, Audit(args.run, args.group), tag_days=args.tag_days, judged=judged)
     if done.earlier:
         _say(f"published already, at {done.entry.at:%Y-%m-%d %H:%M:%S %Z}; nothing was left to do")
     for change in done.entry.changes:
@@ -169,6 +173,8 @@ def _parser() -> argparse.ArgumentParser:
     patience.add_argument("--beside", action="store_true", help="go ahead beside it: the first to publish wins")
     published = of_group(verb("publish", publish_shadow))
     published.add_argument("--tag-days", type=float, default=publish.TAG_DAYS, help="days the run's tag is kept")
+    seen = "publish the table only as this metadata file of its shadow has it, or another one given"
+    published.add_argument("--judged", action="append", default=[], metavar="TABLE=FILE", help=seen)
     dry(of_group(verb("discard", discard), group=False))
     verb("shadows", shadows).add_argument("--json", action="store_true", help="print JSON")
     told = verb("history", table_history)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lakehold.errors import DataError
+
 Metadata = dict[str, Any]
 
 _TOKEN = re.compile(
@@ -26,25 +28,31 @@ _TOKEN = re.compile(
 
 
 def rewritten(view: Metadata, renamed: Mapping[str, str], catalog: str) -> Metadata:
-    """Return the view's metadata with the schemas ``renamed`` (old → new) in its SQL and its default schema."""
-    versions = [_version(version, renamed, catalog) for version in view["versions"]]
+    """Return the view's metadata with the schemas ``renamed`` (old → new) in its SQL and its default schema.
+
+    Raises :class:`DataError` when nobody can say what a name in its current SQL means.
+    """
+    current = view.get("current-version-id")
+    versions = [_version(version, renamed, catalog, current) for version in view["versions"]]
     return {**view, "versions": versions}
 
 
-def _version(version: dict[str, Any], renamed: Mapping[str, str], catalog: str) -> dict[str, Any]:
+def _version(version: dict[str, Any], renamed: Mapping[str, str], catalog: str, current: object) -> dict[str, Any]:
+    is_current = version["version-id"] == current
     representations = [
-        {**each, "sql": sql(each["sql"], renamed, catalog)} if "sql" in each else each
+        {**each, "sql": sql(each["sql"], renamed, catalog, strict=is_current)} if "sql" in each else each
         for each in version["representations"]
     ]
     default = [renamed.get(level, level) for level in version.get("default-namespace", [])]
     return {**version, "representations": representations, "default-namespace": default}
 
 
-def sql(text: str, renamed: Mapping[str, str], catalog: str) -> str:
+def sql(text: str, renamed: Mapping[str, str], catalog: str, *, strict: bool = False) -> str:
     """Return the statement with the schemas' names replaced wherever they qualify a table.
 
     ``gold.delays`` is replaced after the catalog's name always, otherwise only if no table or column of the statement
-    is called ``gold`` itself.
+    is called ``gold`` itself. If one is, and ``FROM gold.delays`` may mean the schema, ``strict`` refuses to guess:
+    a gate on the view would judge what readers see already.
     """
     tokens = list(_TOKEN.finditer(text))
     meaningful = [index for index, token in enumerate(tokens) if token["skip"] is None]
@@ -72,6 +80,8 @@ def sql(text: str, renamed: Mapping[str, str], catalog: str) -> str:
         owner = beside(index, -2) if after_dot else None
         of_catalog = owner is not None and names[owner] == catalog
         wanted = of_catalog if after_dot else names[index] not in called
+        if strict and not after_dot and not wanted and text_at(beside(index, -1)).lower() in ("from", "join"):
+            raise _ambiguous(text, str(names[index]), catalog)
         parts.append(_quoted(token, new) if wanted else token.group())
     return "".join(parts)
 
@@ -93,3 +103,11 @@ def _name(token: re.Match[str]) -> str | None:
 
 def _quoted(token: re.Match[str], name: str) -> str:
     return f'"{name}"' if token["quoted"] is not None else f"`{name}`" if token["ticked"] is not None else name
+
+
+def _ambiguous(text: str, name: str, catalog: str) -> DataError:
+    return DataError(
+        f"A view calls something {name}, and reads from {name} as well: whether that is the schema cannot be told.",
+        why=f"its SQL is {' '.join(text.split())[:300]}",
+        remedy=f"write {catalog}.{name} in the view, or another alias",
+    )

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 
+from airflow.providers.standard.operators.python import ShortCircuitOperator
 from airflow.sdk import dag
 from lakehold.pipelines.audited import audited
 from lakehold.pipelines.command import Command
+from lakehold.pipelines.gate import Gate
 
 AT_ONCE = {"retries": 1, "retry_delay": timedelta(0)}
 
@@ -21,6 +23,25 @@ class Write(Command):
     def command(self, context, platform):  # noqa: ARG002
         """Return the command."""
         return [platform.pythons["engine"], "jobs/orders.py", "append", self.row]
+
+
+class Late(Write):
+    """The same after a gate, if the run's configuration has such a row."""
+
+    def __init__(self, **kwargs):
+        super().__init__(row="{{ dag_run.conf.get('late', '') }}", **kwargs)
+
+    def command(self, context, platform):
+        """Return the command."""
+        return super().command(context, platform) if self.row else ["/bin/true"]
+
+
+class Judge(Gate):
+    """A gate that lets everything pass, and says what of the shadow it has seen as other gates do."""
+
+    def command(self, context, platform):  # noqa: ARG002
+        """Return the command."""
+        return [platform.pythons["engine"], "jobs/orders.py", "judge"]
 
 
 class Check(Command):
@@ -59,6 +80,29 @@ def orders_impatient():
         Write(task_id="write") >> check >> Check(task_id="clean", code="0", trigger_rule="all_done")
 
 
+@dag(schedule=None)
+def orders_ungated():
+    """Skip the gate, and let that be followed by a task that succeeds."""
+    with audited("shop", schemas=["shop"]):
+        skip = ShortCircuitOperator(
+            task_id="skip", python_callable=lambda: False, ignore_downstream_trigger_rules=False
+        )
+        gate = Gate(task_id="gate", suite="orders", start="2013-01-01", end="2013-01-02")
+        Write(task_id="write") >> skip >> gate >> Check(task_id="clean", code="0", trigger_rule="all_done")
+
+
+@dag(schedule=None)
+def orders_judged():
+    """Write once more after one of the gates."""
+    with audited("shop", schemas=["shop"]):
+        days = Judge.partial(task_id="days", suite="orders", end="2013-01-02").expand(
+            start=["2013-01-01", "2013-01-02"]
+        )
+        Write(task_id="write") >> Judge(task_id="gate", suite="orders") >> days >> Late(task_id="late")
+
+
 orders()
 orders_again()
+orders_judged()
+orders_ungated()
 orders_impatient()
