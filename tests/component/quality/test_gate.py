@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from engine_loop import Done, EngineLoop
 from lakehold.cli.sql import connect
 from lakehold.components.airflow_tasks import platform_of
 from lakehold.components.model import Site
@@ -51,8 +52,6 @@ ROWS = """
 """
 DAYS = ("2013-01-01", "2013-01-02", "2013-01-03")
 
-Done = subprocess.CompletedProcess[str]
-
 
 class Probe:
     """A site with a table of known rows, and programs of the engine environment run on it."""
@@ -64,14 +63,7 @@ class Probe:
         (folder / "quality").mkdir()
         self._described = folder / "platform.json"
         self._described.write_text(platform_of(site).dumps(), encoding="utf-8")
-        self._loop = subprocess.Popen(
-            [site.pythons["engine"], str(HERE / "loop_part.py")],
-            cwd=folder,
-            env=self._environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._loop = EngineLoop(site.pythons["engine"], folder, self._environment())
 
     def _environment(self) -> dict[str, str]:
         path = [REPOSITORY / "platform" / "src", REPOSITORY / "jobs", HERE]
@@ -83,17 +75,11 @@ class Probe:
 
     def close(self) -> None:
         """End the engine's process."""
-        self._loop.communicate()
+        self._loop.close()
 
     def program(self, module: str, *arguments: str, **environment: str) -> Done:
         """Run ``python -m module``, in a process that has run others before."""
-        asked = {"module": module, "arguments": arguments, "environment": environment}
-        assert self._loop.stdin is not None
-        assert self._loop.stdout is not None
-        self._loop.stdin.write(json.dumps(asked) + "\n")
-        self._loop.stdin.flush()
-        said = json.loads(self._loop.stdout.readline())
-        return subprocess.CompletedProcess([module, *arguments], said["code"], said["out"], said["err"])
+        return self._loop.run(module, *arguments, **environment)
 
     def run(self, *arguments: str) -> Done:
         """Run the engine environment's Python, as a process of its own."""
