@@ -63,7 +63,9 @@ class Lab:
         for task in declared.before:
             self.run(task)
         for process in declared.processes:
-            self.launch(process)
+            self.begin(process)
+        for process in declared.processes:
+            self.wait(process)
         for task in declared.after:
             self.run(task)
 
@@ -98,6 +100,11 @@ class Lab:
 
     def launch(self, process: Process) -> None:
         """Start a process and wait until it is healthy."""
+        self.begin(process)
+        self.wait(process)
+
+    def begin(self, process: Process) -> None:
+        """Start a process."""
         directory = process.directory(self.site) if process.directory else self.site.state
         with self.log(process.name).open("ab") as log:
             self.running[process.name] = subprocess.Popen(
@@ -108,6 +115,9 @@ class Lab:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
+
+    def wait(self, process: Process) -> None:
+        """Wait until a process is healthy."""
         deadline = time.monotonic() + process.start_seconds
         while not self.healthy(process.health(self.site)):
             code = self.running[process.name].poll()
