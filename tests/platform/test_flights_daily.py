@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from subprocess import CompletedProcess
+
 import pytest
 from airline import Airline
 from fingerprints import fingerprint, fingerprints
 from lakehold.tables.shadow import Audit
 from running_platform import RunningPlatform
+
+Refused = tuple[RunningPlatform, dict[str, dict[str, str]], CompletedProcess[str]]
 
 DAY = "2013-01-01"
 FLIGHTS = "lakehouse.silver.flights"
@@ -83,16 +87,9 @@ def test_a_truncated_file_is_quarantined_and_readers_keep_what_they_had(
     assert fingerprints(platform) == before
 
 
-def test_a_gate_that_fails_keeps_readers_where_they_are_and_the_next_run_clears_up(
-    day_run: tuple[RunningPlatform, str], airline: Airline
-) -> None:
-    platform, _ = day_run
-    before = fingerprints(platform)
-    airline.deliver_twice(DAY)
-    try:
-        done = platform.run_days(DAY, "2013-01-02", check=False)
-    finally:
-        airline.deliver(DAY)
+def test_a_gate_that_fails_keeps_readers_where_they_are(refused_run: Refused, airline: Airline) -> None:
+    """What it leaves behind is cleared by the next run: that of the year."""
+    platform, before, done = refused_run
     assert done.returncode == 7
     assert "bronze.gate failed" in done.stdout
     assert fingerprints(platform) == before
@@ -108,14 +105,10 @@ def test_a_gate_that_fails_keeps_readers_where_they_are_and_the_next_run_clears_
         )
         assert "Access Denied" in refused.stderr
 
-    platform.run_days("2013-01-03", "2013-01-04")
-    assert platform.shadows() == []
-    [answer] = platform.sql(f"select count(*) as n from {FLIGHTS} where flight_date = date '2013-01-03'")
-    assert int(answer["n"]) == len(airline.rows("2013-01-03"))
-    assert fingerprint(platform, FLIGHTS, "flight_date <> date '2013-01-03'") == before[FLIGHTS]
 
-
-def test_the_year_in_one_interval_has_the_known_answers(year: tuple[RunningPlatform, dict[str, str]]) -> None:
+def test_the_year_in_one_interval_has_the_known_answers(
+    year: tuple[RunningPlatform, dict[str, str]], airline: Airline
+) -> None:
     """And its days are, row for row, what they are when loaded by themselves."""
     platform, alone = year
     [answer] = platform.sql(YEAR)
@@ -127,6 +120,8 @@ def test_the_year_in_one_interval_has_the_known_answers(year: tuple[RunningPlatf
         "united": "58665",
     }
     assert fingerprint(platform, FLIGHTS, f"flight_date = date '{DAY}'") == alone
+    [answer] = platform.sql(f"select count(*) as n from {FLIGHTS} where flight_date = date '2013-01-03'")
+    assert int(answer["n"]) == len(airline.rows("2013-01-03"))
 
 
 @pytest.mark.parametrize("producer", ["airflow", "spark", "trino"])
