@@ -22,7 +22,7 @@ from pathlib import Path
 from lakehold.pipelines.warm import forget_ours, serve
 
 def load():
-    while not Path("go").exists():
+    while not Path(sys.argv[2]).exists():
         time.sleep(0.01)
     import colorsys
     sys.loaded_before = True
@@ -49,7 +49,9 @@ class Engine:
         deep.mkdir()
         self.socket = deep / warm_client.SOCKET
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(self.socket)], cwd=folder, env={**os.environ, "PYTHONPATH": str(SOURCE)}
+            [sys.executable, "-c", SERVER, str(self.socket), str(folder / "go")],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(SOURCE)},
         )
         until(lambda: subprocess.run([*CLIENT, "--check", str(self.socket)], check=False).returncode == 0, "a socket")
 
