@@ -12,20 +12,20 @@ SHARED = ("tests/component/airflow/",)
 """Folders whose files share servers."""
 LONG = (
     *SHARED,
-    "tests/component/tables/test_engines.py",
-    "tests/component/maintenance/test_engines.py",
-    "tests/component/catalog/",
-    "tests/component/quality/test_gate.py",
     "tests/component/spark/test_jobs.py",
-    "tests/component/lineage/",
+    "tests/component/maintenance/test_engines.py",
+    "tests/component/quality/test_gate.py",
+    "tests/component/tables/test_engines.py",
     "tests/component/local/",
     "tests/component/dbt/",
-    "tests/component/maintenance/",
+    "tests/component/catalog/",
     "tests/component/tables/test_survival.py",
-    "tests/component/tables/test_rest.py",
-    "tests/component/trino/",
+    "tests/component/lineage/",
     "tests/component/release/",
-    "tests/component/quality/test_frames.py",
+    "tests/component/quality/",
+    "tests/component/trino/",
+    "tests/component/maintenance/",
+    "tests/component/tables/test_rest.py",
 )
 """What takes minutes, longest first."""
 
