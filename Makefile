@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 LAKEHOLD := .venv/bin/lakehold
 PYTEST := .venv/bin/python -m pytest
-# Tests of one kind: make test TESTS=tests/unit. Two files at a time, each with servers of its own; the platform once.
+# Tests of one kind: make test TESTS=tests/unit. Two files at a time, with servers of their own; the platform once.
 TESTS ?= tests/unit tests/component tests/platform
 
 # The first Python that fits; the checkout's own answers fastest.

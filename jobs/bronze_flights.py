@@ -11,6 +11,7 @@ group, where the tables written to are shadows, nothing of it is published.
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import interval
@@ -110,8 +111,11 @@ def main() -> int:
     """Load the interval; 0 when every file of it is loaded."""
     wanted = interval.from_command_line(__doc__)
     landing = Landing(platform.load().s3)
-    tables, refused = read_days(landing, wanted)
-    spark = SparkSession.builder.getOrCreate()
+    with ThreadPoolExecutor(1) as aside:
+        # Java needs seconds for it, in which Python reads the files.
+        session = aside.submit(SparkSession.builder.getOrCreate)
+        tables, refused = read_days(landing, wanted)
+        spark = session.result()
     refused += ensure_reference(spark, landing)
     if tables:
         write(spark, list(tables.values()), list(tables))

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -21,10 +22,25 @@ from lakehold.components.model import Component, Health, Http, Process, Site, Ta
 from lakehold.components.registry import COMPONENTS, component
 from lakehold.config.settings import Settings
 from lakehold.local.site import load_site
+from packing import Packing, rank
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _NOBODY = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 _NOBODY += ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest first."""
+    items.sort(key=lambda item: rank(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Packing | None:
+    """Keep together what shares servers, where the tests of a file are kept together."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # the order is ours: files of few tests are not the shortest
+    return Packing(config, log)
 
 
 class Lab:
@@ -47,7 +63,9 @@ class Lab:
         for task in declared.before:
             self.run(task)
         for process in declared.processes:
-            self.launch(process)
+            self.begin(process)
+        for process in declared.processes:
+            self.wait(process)
         for task in declared.after:
             self.run(task)
 
@@ -82,6 +100,11 @@ class Lab:
 
     def launch(self, process: Process) -> None:
         """Start a process and wait until it is healthy."""
+        self.begin(process)
+        self.wait(process)
+
+    def begin(self, process: Process) -> None:
+        """Start a process."""
         directory = process.directory(self.site) if process.directory else self.site.state
         with self.log(process.name).open("ab") as log:
             self.running[process.name] = subprocess.Popen(
@@ -92,6 +115,9 @@ class Lab:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
+
+    def wait(self, process: Process) -> None:
+        """Wait until a process is healthy."""
         deadline = time.monotonic() + process.start_seconds
         while not self.healthy(process.health(self.site)):
             code = self.running[process.name].poll()

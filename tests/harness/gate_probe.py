@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import httpx
+from engine_loop import Done, EngineLoop
 from lakehold.components.airflow_tasks import platform_of
 from lakehold.components.model import Site
 
@@ -41,7 +41,6 @@ ROWS = """
   (DATE '2013-01-01', 'a', 1), (DATE '2013-01-01', 'b', 2), (DATE '2013-01-02', 'c', 70),
   (DATE '2013-01-03', NULL, 4), (DATE '2013-01-03', 'e', 5), (DATE '2013-01-03', 'f', 5)
 """
-Done = subprocess.CompletedProcess[str]
 
 
 class Probe:
@@ -54,14 +53,7 @@ class Probe:
         (folder / "quality").mkdir()
         self._described = folder / "platform.json"
         self._described.write_text(platform_of(site).dumps(), encoding="utf-8")
-        self._loop = subprocess.Popen(
-            [site.pythons["engine"], str(PARTS / "loop_part.py")],
-            cwd=folder,
-            env=self._environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._loop = EngineLoop(site.pythons["engine"], folder, self._environment())
 
     def _environment(self) -> dict[str, str]:
         path = [REPOSITORY / "platform" / "src", REPOSITORY / "jobs", PARTS]
@@ -73,17 +65,11 @@ class Probe:
 
     def close(self) -> None:
         """End the engine's process."""
-        self._loop.communicate()
+        self._loop.close()
 
     def program(self, module: str, *arguments: str, **environment: str) -> Done:
         """Run ``python -m module``, in a process that has run others before."""
-        asked = {"module": module, "arguments": arguments, "environment": environment}
-        assert self._loop.stdin is not None
-        assert self._loop.stdout is not None
-        self._loop.stdin.write(json.dumps(asked) + "\n")
-        self._loop.stdin.flush()
-        said = json.loads(self._loop.stdout.readline())
-        return subprocess.CompletedProcess([module, *arguments], said["code"], said["out"], said["err"])
+        return self._loop.run(module, *arguments, **environment)
 
     def run(self, *arguments: str) -> Done:
         """Run the engine environment's Python, as a process of its own."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from lakehold.cli.sql import connect
+from lakehold.components.model import Site
+from lakehold.components.registry import COMPONENTS
+from lakehold.config.loader import load_settings
+from lakehold.local.site import load_site
+from lakehold.local.status import ProcessStatus, collect
 from lakehold.pipelines.client import AirflowClient
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -50,14 +56,31 @@ class RunningPlatform:
         return done
 
     def sql(self, statement: str, user: str = "admin") -> list[dict[str, str]]:
-        done = self.lakehold("sql", "--format", "csv", "--user", user, statement)
-        return list(csv.DictReader(io.StringIO(done.stdout)))
+        """Ask Trino as the command of that name does, whose start would take longer; every value as text."""
+        with closing(connect(self._site, user)) as connection:
+            cursor = connection.cursor()
+            rows = cursor.execute(statement).fetchall()
+            names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, ("" if value is None else str(value) for value in row), strict=True)) for row in rows]
 
     def status(self) -> list[dict[str, Any]]:
         return list(json.loads(self.lakehold("status", "--json", check=False).stdout)["processes"])
 
+    def health(self) -> dict[str, ProcessStatus]:
+        """What ``status`` tells, to be asked again and again: starting the command would slow down what is awaited."""
+        return {entry.process: entry for entry in collect(self._site, COMPONENTS)}
+
     def variables(self) -> dict[str, str]:
+        """What ``lakehold env`` says; it is asked once, as addresses and logins stay."""
+        return dict(self._variables)
+
+    @cached_property
+    def _variables(self) -> dict[str, str]:
         return dict(json.loads(self.lakehold("env", "--format", "json").stdout))
+
+    @cached_property
+    def _site(self) -> Site:
+        return load_site(load_settings(self.checkout, self.environment), self.checkout)
 
     def processes(self) -> list[psutil.Process]:
         """Every process that belongs to this state directory, told by its environment."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from airline import Airline
+from fingerprints import fingerprint, fingerprints
 from running_platform import RunningPlatform
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move what needs the whole year to the end: with a day in the tables, the runs before it are shorter."""
+    last = ("refused_run", "year")  # the second stands on the first
+    items.sort(key=lambda item: sum(name in getattr(item, "fixturenames", ()) for name in last))
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +45,35 @@ def day_run(platform: RunningPlatform, airline: Airline) -> tuple[RunningPlatfor
     assert airline.rows("2013-01-01")
     printed = platform.run_days("2013-01-01", "2013-01-02").stdout
     return platform, printed.split()[1]
+
+
+@pytest.fixture(scope="session")
+def refused_run(
+    day_run: tuple[RunningPlatform, str], airline: Airline
+) -> tuple[RunningPlatform, dict[str, dict[str, str]], subprocess.CompletedProcess[str]]:
+    """The first day has been run with every flight twice; the platform, all checksums from before, and what was said.
+
+    By now the file is as it was.
+    """
+    platform, _ = day_run
+    before = fingerprints(platform)
+    airline.deliver_twice("2013-01-01")
+    try:
+        done = platform.run_days("2013-01-01", "2013-01-02", check=False)
+    finally:
+        airline.deliver("2013-01-01")
+    return platform, before, done
+
+
+@pytest.fixture(scope="session")
+def year(
+    refused_run: tuple[RunningPlatform, object, object], airline: Airline
+) -> tuple[RunningPlatform, dict[str, str]]:
+    """The whole year has been run as one interval; the platform, and its first day's checksum from before."""
+    platform, *_ = refused_run
+    assert len(airline.files) > 365
+    assert platform.shadows()
+    alone = fingerprint(platform, "lakehouse.silver.flights", "flight_date = date '2013-01-01'")
+    platform.run_days("2013-01-01", "2014-01-01")
+    assert platform.shadows() == [], "what the refused run left was to be cleared up by the next"
+    return platform, alone

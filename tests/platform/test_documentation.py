@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from fingerprints import fingerprints
 from running_platform import RunningPlatform
 
 ROOT = Path(__file__).parents[2]
@@ -23,11 +24,14 @@ LINES = {
     tuple(shlex.split(line, comments=True)[1:]): "# is refused" in line
     for line in [*typed("README.md"), *typed("docs/tutorial/first-day.md")]
 }
+RUNS = [words for words in LINES if words[0] == "run"]
 
 
-@pytest.mark.parametrize(
-    ("words", "refused"), LINES.items(), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
-)
+def name(value: object) -> str:
+    return " ".join(value) if isinstance(value, tuple) else ""
+
+
+@pytest.mark.parametrize(("words", "refused"), [line for line in LINES.items() if line[0] not in RUNS], ids=name)
 def test_a_command_that_is_shown(day_run: tuple[RunningPlatform, str], words: tuple[str, ...], refused: bool) -> None:
     platform, _ = day_run
     done = platform.lakehold(*words, check=False)
@@ -37,3 +41,13 @@ def test_a_command_that_is_shown(day_run: tuple[RunningPlatform, str], words: tu
     else:
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         assert done.stdout
+
+
+def test_a_run_that_is_shown_changes_nothing(year: tuple[RunningPlatform, dict[str, str]]) -> None:
+    """A day of the year that has been loaded as one interval is run by itself, as both pages tell the reader to."""
+    platform, _ = year
+    before = fingerprints(platform)
+    assert RUNS
+    for words in RUNS:
+        assert platform.lakehold(*words).stdout
+    assert fingerprints(platform) == before

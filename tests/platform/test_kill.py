@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import psutil
 import pytest
+from fingerprints import fingerprints
 from lakehold.errors import NotRunningError
 from lakehold.pipelines.client import FINISHED, AirflowClient, Interval, Run
 from running_platform import RunningPlatform, wait_for
@@ -23,9 +24,6 @@ pytestmark = pytest.mark.timeout(1200)
 DAY = Interval(start=date(2013, 1, 1), end=date(2013, 1, 2))
 DAG = "flights_daily"
 Answer = TypeVar("Answer")
-COUNT = (
-    "select count(*) as n, sum(arr_delay) as late from lakehouse.silver.flights where flight_date = date '2013-01-01'"
-)
 
 
 @dataclass
@@ -69,27 +67,29 @@ class Runs:
         return any(task.state == "running" for task in airflow.tasks(self.current))
 
 
-def _healthy_again(platform: RunningPlatform, name: str, old: int) -> bool:
-    now = {process["process"]: process for process in platform.status()}
-    return name in now and now[name]["health"] == "healthy" and now[name]["pid"] != old
+def _healthy_again(platform: RunningPlatform, name: str, old: int | None) -> bool:
+    now = platform.health().get(name)
+    return now is not None and now.health == "healthy" and now.pid != old
 
 
 def _all_healthy(platform: RunningPlatform) -> bool:
-    return all(process["health"] == "healthy" for process in platform.status())
+    return all(process.health == "healthy" for process in platform.health().values())
 
 
 def test_every_process_may_be_killed_during_a_run(day_run: tuple[RunningPlatform, str]) -> None:
+    """The runs are of a day that has been run before: killed or not, they change nothing in any table."""
     platform, _ = day_run
-    before = platform.sql(COUNT)
+    before = fingerprints(platform)
     victims = [process["process"] for process in platform.status() if process["pid"]]
     assert {"postgres", "objectstore", "trino", "lineage", "airflow-scheduler", "supervisord"} <= set(victims)
     runs = Runs(platform)
     try:
         # The last victim, supervisord, takes everything with it.
         for name in sorted(victims, key=lambda victim: victim == "supervisord"):
-            # A process may have a new number since: killing another restarted it.
-            pid = next(process["pid"] for process in platform.status() if process["process"] == name)
             runs.ensure_under_way()
+            # A process may have a new number since: killing another restarted it.
+            pid = platform.health()[name].pid
+            assert pid
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda name=name, pid=pid: _healthy_again(platform, name, pid), 180, f"{name} is healthy again")
     finally:
@@ -97,7 +97,7 @@ def test_every_process_may_be_killed_during_a_run(day_run: tuple[RunningPlatform
     # The last run is still to publish, and is killed once more while it does.
     _kill_a_publication(runs)
     runs.end()
-    assert platform.sql(COUNT) == before
+    assert fingerprints(platform) == before
     assert platform.shadows() == []
 
 

@@ -10,8 +10,10 @@ from running_platform import RunningPlatform
 pytestmark = pytest.mark.platform
 
 
-def test_the_nightly_run_looks_at_every_table_and_takes_no_rows(day_run: tuple[RunningPlatform, str]) -> None:
-    platform, _ = day_run
+def test_the_nightly_run_looks_at_every_table_and_takes_no_rows(
+    year: tuple[RunningPlatform, dict[str, str]],
+) -> None:
+    platform, _ = year
     question = "SELECT count(*) rows, sum(arr_delay) delays FROM silver.flights"
     before = platform.sql(question)
     platform.lakehold("run", "table_maintenance", "--wait")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -100,13 +101,24 @@ class Airflow:
         return roots + [child for root in roots for child in root.children(recursive=True)]
 
 
-@pytest.fixture(scope="module")
+_RUNNING = contextlib.ExitStack()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """End Airflow with the last test of this folder: it would slow down all others if it ran on."""
+    if nextitem is None or HERE not in nextitem.path.parents:
+        _RUNNING.close()
+
+
+@pytest.fixture(scope="session")
 def airflow(new_lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """Airflow with PostgreSQL and the object store, for one file: it would slow down all others if it ran on."""
+    """Airflow with PostgreSQL and the object store, for the files of this folder: each has DAGs of its own."""
     checkout = tmp_path_factory.mktemp("checkout")
     shutil.copytree(HERE / "checkout", checkout, dirs_exist_ok=True)
     (checkout / "platform").symlink_to(REPOSITORY / "platform")
-    with new_lab(Settings(airflow=AirflowSettings(parallelism=2)), checkout) as lab:
+    with _RUNNING:
+        lab = _RUNNING.enter_context(new_lab(Settings(airflow=AirflowSettings(parallelism=2)), checkout))
         lab.start("objectstore")
         lab.start("airflow")
         yield Airflow(lab, checkout)

@@ -8,11 +8,13 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from engine_loop import EngineLoop
 
 pytestmark = pytest.mark.component
 
@@ -24,34 +26,21 @@ GROUP = ("clone", "write", "check", "publish")
 class Shop:
     """The table that the audited groups write, and Airflow."""
 
-    def __init__(self, airflow: Any) -> None:
+    def __init__(self, airflow: Any, engine: EngineLoop) -> None:
         self.airflow = airflow
+        self._engine = engine
         self.call("setup")
 
     def call(self, *arguments: str) -> str:
-        """Run a program of the test's checkout as its tasks do."""
-        return self.engine("jobs/orders.py", *arguments)
+        """Run the program of the test's checkout as its tasks do."""
+        return self._run("orders", *arguments)
 
     def tables(self, *arguments: str) -> str:
         """Run a verb on tables, as a person may."""
-        return self.engine("-m", "lakehold.tables.run", *arguments)
+        return self._run("lakehold.tables.run", *arguments)
 
-    def engine(self, *arguments: str) -> str:
-        """Run a command of the engine environment; its standard output."""
-        site = self.airflow.lab.site
-        done = subprocess.run(
-            [site.pythons["engine"], *arguments],
-            cwd=self.airflow.checkout,
-            env={
-                "PATH": "/usr/bin:/bin",
-                "HOME": os.environ.get("HOME", "/"),
-                "PYTHONPATH": str(site.checkout / "platform" / "src"),
-                "LAKEHOLD_PLATFORM": str(site.conf("airflow") / "platform.json"),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def _run(self, module: str, *arguments: str) -> str:
+        done = self._engine.run(module, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -70,9 +59,22 @@ class Shop:
         return [states[f"shop.{name}"] for name in GROUP]
 
 
+@pytest.fixture(scope="module")
+def engine(airflow: Any) -> Iterator[EngineLoop]:
+    site = airflow.lab.site
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": os.environ.get("HOME", "/"),
+        "PYTHONPATH": f"{site.checkout / 'platform' / 'src'}:{site.checkout / 'jobs'}",
+        "LAKEHOLD_PLATFORM": str(site.conf("airflow") / "platform.json"),
+    }
+    with EngineLoop(site.pythons["engine"], site.checkout, environment) as loop:
+        yield loop
+
+
 @pytest.fixture
-def shop(airflow: Any) -> Shop:
-    return Shop(airflow)
+def shop(airflow: Any, engine: EngineLoop) -> Shop:
+    return Shop(airflow, engine)
 
 
 @pytest.fixture(scope="module")

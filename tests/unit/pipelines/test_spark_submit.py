@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,30 @@ def test_a_job_that_wrote_none_leaves_none(platform: Platform) -> None:
 def test_two_jobs_at_once_write_apart(platform: Platform) -> None:
     archive = spark_submit.archive(platform)
     assert archive.draft("one") != archive.draft("two")
+
+
+def test_the_store_has_the_archive_for_every_installation(platform: Platform, tmp_path: Path) -> None:
+    store = tmp_path / "classes"
+    archive = spark_submit.archive(dataclasses.replace(platform, spark_classes=str(store)))
+    archive.base.write_text("base")
+    archive.draft("one").write_text("classes")
+    archive.keep("one")
+    assert not archive.draft("one").exists()
+    assert not archive.path.exists()
+    spark_submit.arguments_file(platform).write_text('-cp\n/jars/*\n-Xmx2g\n"-Djava.io.tmpdir=/another"\n')
+    elsewhere = dataclasses.replace(platform, spark_classes=str(store), work=str(tmp_path / "other"))
+    (flag,) = spark_submit.archive(elsewhere).flags("two")[1:]
+    assert flag == f"-XX:SharedArchiveFile={store / archive.key / 'base.jsa'}:{store / archive.key / 'classes.jsa'}"
+
+
+def test_an_installation_keeps_its_own_where_the_store_is_not_to_be_written(platform: Platform, tmp_path: Path) -> None:
+    nowhere = tmp_path / "no" / "classes"
+    archive = spark_submit.archive(dataclasses.replace(platform, spark_classes=str(nowhere)))
+    archive.base.write_text("base")
+    archive.draft("one").write_text("classes")
+    archive.keep("one")
+    assert archive.flags("two")[1:] == [f"-XX:SharedArchiveFile={archive.base}:{archive.path}"]
+    assert not nowhere.exists()
 
 
 def test_other_jars_have_another_archive(platform: Platform) -> None:

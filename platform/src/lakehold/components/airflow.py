@@ -7,6 +7,7 @@ from collections.abc import Callable
 from lakehold.components.airflow_config import config, render, url
 from lakehold.components.airflow_tasks import connections, platform_of
 from lakehold.components.model import Component, ConfigFile, Http, Probe, Process, Site, Task
+from lakehold.pipelines.warm_client import SOCKET
 
 ADMIN = "admin"
 """The first user; the password is the secret ``airflow.admin``."""
@@ -85,6 +86,25 @@ def _heartbeat(site: Site, job: str) -> Probe:
     return Probe(command=(str(site.pythons["airflow"]), "-I", str(script), f"{url(site)}/api/v2/monitor/health", job))
 
 
+def _engine_socket(site: Site) -> str:
+    return str(site.state / "work" / SOCKET)
+
+
+def _engine(site: Site) -> list[str]:
+    return [str(site.pythons["engine"]), "-m", "lakehold.pipelines.warm", _engine_socket(site)]
+
+
+def _engine_environment(site: Site) -> dict[str, str]:
+    source = str(site.checkout / "platform" / "src")
+    # A library's own threads would be lost in a fork; one command at a time needs none.
+    return {"PYTHONPATH": source, "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def _engine_health(site: Site) -> Probe:
+    script = site.checkout / "platform" / "src" / "lakehold" / "pipelines" / "warm_client.py"
+    return Probe(command=(str(site.pythons["engine"]), "-I", "-S", str(script), "--check", _engine_socket(site)))
+
+
 def _prepare(site: Site) -> list[str]:
     return [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepare", ADMIN]
 
@@ -159,6 +179,13 @@ AIRFLOW = Component(
             start_seconds=180,
             # It asks its child to end, and asks again, more firmly, after 10 s and 20 s.
             stop_seconds=30,
+        ),
+        Process(
+            name="airflow-engine",
+            command=_engine,
+            environment=_engine_environment,
+            health=_engine_health,
+            memory_mb=300,
         ),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from lakehold.components.model import Site
-from lakehold.components.spark import properties_file
+from lakehold.components.spark import properties_file, shared_classes
 from lakehold.config.platform import LineageAddress, Platform, S3Address, TrinoAddress
 from lakehold.tables.catalog import REGION, publisher_connection, pyiceberg_properties, s3_endpoint
 
@@ -21,6 +21,7 @@ def platform_of(site: Site) -> Platform:
         pythons={name: str(path) for name, path in site.pythons.items()},
         spark_java_home=str(site.artifacts["jdk-21"]),
         spark_properties=str(properties_file(site)),
+        spark_classes=str(shared_classes(site)),
         trino=TrinoAddress(
             host=site.host,
             port=site.ports["trino"],

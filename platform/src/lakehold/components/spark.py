@@ -63,6 +63,11 @@ def properties_file(site: Site) -> Path:
     return site.conf("spark") / PROPERTIES
 
 
+def shared_classes(site: Site) -> Path:
+    """Where archives of Spark's classes are shared by all checkouts: beside the store's folder of artifacts."""
+    return site.artifacts["jdk-21"].parents[1] / "classes"
+
+
 def properties(site: Site) -> dict[str, str]:
     """Spark's properties on this installation."""
     spark = site.settings.spark

@@ -58,6 +58,8 @@ class Platform:
     spark_java_home: str
     spark_properties: str
     """The properties file given to spark-submit; it holds secrets, so it is never copied to a command line."""
+    spark_classes: str = ""
+    """The folder of the store where archives of Spark's classes are shared; empty where there is none."""
     trino: TrinoAddress
     s3: S3Address
     lineage: LineageAddress

@@ -17,7 +17,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from lakehold.config.platform import Platform, load
-from lakehold.pipelines import shadows
+from lakehold.pipelines import shadows, warm_client
 from lakehold.pipelines.openlineage import parents
 
 _GUARD = Path(__file__).with_name("guard.py")
@@ -71,7 +71,8 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
         take = on_line or self.on_line
         environment = {**self._common(context, platform), **self.extra_environment(context, platform)}
         self.log.info("$ %s", " ".join(arguments))
-        for line in self.lines(arguments, environment, checkout_of(context, platform)):
+        started = warm_client.wrapped(platform.work, platform.pythons["engine"], arguments)
+        for line in self.lines(started, environment, checkout_of(context, platform)):
             take(line)
         return int(self._process.wait())
 

@@ -17,15 +17,16 @@ import sys
 import time
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 _NO_PROGRAM = 127  # as a shell reports it
 
 
 _STOP = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
-def _prctl(option: int, value: int) -> None:
+def prctl(option: int, value: int) -> None:
+    """Set an attribute of this process; may raise :class:`OSError`."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0):
         raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
@@ -53,7 +54,7 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def _reap() -> dict[int, int]:
+def reap() -> dict[int, int]:
     """Collect every child that has ended; returns pid → exit code, negative for a signal."""
     ended: dict[int, int] = {}
     while True:
@@ -79,11 +80,11 @@ def end_descendants(grace: float) -> None:
     _signal_all(signal.SIGTERM)
     deadline = time.monotonic() + grace
     while descendants(os.getpid()):
-        _reap()
+        reap()
         if time.monotonic() > deadline:
             _signal_all(signal.SIGKILL)
         time.sleep(0.05)
-    _reap()
+    reap()
 
 
 def _start(command: list[str]) -> int:
@@ -91,7 +92,7 @@ def _start(command: list[str]) -> int:
     if pid:
         return pid
     try:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.execvp(command[0], command)  # noqa: S606 - an argument list, no shell
     except OSError as error:
@@ -104,13 +105,13 @@ def guard(parent: int, grace: float, command: list[str]) -> int:
     """Run ``command`` to its end or until a stop is asked for; returns its exit code."""
     # Signals are waited for, not handled: none can come at a bad moment.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *_STOP})
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     code = -int(signal.SIGTERM)
     if os.getppid() == parent:  # otherwise it died before the kernel knew that we care
         child = _start(command)
         while signal.sigwait({signal.SIGCHLD, *_STOP}) not in _STOP:
-            ended = _reap()
+            ended = reap()
             if child in ended:
                 code = ended[child]
                 break

@@ -35,13 +35,15 @@ class SparkJob(Command):
         self.conf = dict(conf or {})
 
     def execute(self, context: Mapping[str, Any]) -> None:
-        """Run the program; the first one to end leaves an archive of its classes for those after it."""
+        """Run the program; the first one to end well leaves an archive of its classes for those after it."""
         archive = spark_submit.archive(load())
         self._flags, writer = archive.flags(draft_name(context)), draft_name(context)
         try:
             super().execute(context)
-        finally:
             archive.keep(writer)
+        finally:
+            # What a program that failed has loaded is not what the next one needs.
+            archive.draft(writer).unlink(missing_ok=True)
 
     def command(self, context: Mapping[str, Any], platform: Platform) -> list[str]:
         """Return the command; see :mod:`lakehold.pipelines.spark_submit`."""

@@ -4,8 +4,10 @@ Spark's script starts a JVM only to print the command of a second one. We know t
 beside Spark's properties, and we start ``SparkSubmit``, which does all of spark-submit's work, directly.
 
 Most of a short job is spent on loading some 15,000 classes. The JVM can write them to an archive when it ends and map
-them when it starts (AppCDS), which halves the CPU time of a job. The first job writes the archive, later ones use it.
-A JVM checks that the archive fits its jars and ignores it otherwise; a new set of jars also has another archive.
+them when it starts (AppCDS), which halves the CPU time of a job. The first job of a machine writes the archive, and it
+goes into the store, for every checkout and state directory; where the store cannot be written to, each installation
+keeps one of its own. A JVM checks that the archive fits its jars and ignores it otherwise; other jars or flags have
+another archive, and one that is not as it was left is not used.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehold.config.platform import Platform
+from lakehold.pipelines.shared_classes import CLASSES, SharedClasses
 
 ARGUMENTS = "java.args"
 """Name of the file with the JVM's arguments, beside the properties."""
@@ -27,10 +30,11 @@ _HEAP = "spark.driver.memory"
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """The class archive in ``folder`` for the JVM arguments with this ``key``."""
+    """The class archive for the JVM arguments with this ``key``: the machine's, or the installation's in ``folder``."""
 
     folder: Path
     key: str
+    shared: SharedClasses | None = None
 
     @property
     def base(self) -> Path:
@@ -39,7 +43,7 @@ class Archive:
 
     @property
     def path(self) -> Path:
-        """Spark's and the job's classes."""
+        """Spark's and the job's classes, where the machine's archive cannot be had."""
         return self.folder / f"classes-{self.key}.jsa"
 
     def draft(self, name: str) -> Path:
@@ -48,6 +52,8 @@ class Archive:
 
     def flags(self, name: str) -> list[str]:
         """Return the JVM's flags: use the archive, or have the job ``name`` write it, or neither without a base."""
+        if self.shared and self.shared.whole():
+            return [_QUIET, f"-XX:SharedArchiveFile={self.shared.folder / BASE}:{self.shared.folder / CLASSES}"]
         if not self.base.is_file():
             return []
         if self.path.is_file():
@@ -57,14 +63,22 @@ class Archive:
     def keep(self, name: str) -> None:
         """Make what the job ``name`` wrote the archive, if it wrote one: in one step, so nobody reads half of it."""
         draft = self.draft(name)
-        if draft.is_file():
+        if not draft.is_file():
+            return
+        if self.shared and self.shared.offer({BASE: self.base, CLASSES: draft}):
+            draft.unlink()
+        else:
             draft.replace(self.path)
 
 
 def archive(platform: Platform) -> Archive:
-    """Return the archive for this platform's jars and flags."""
-    text = platform.spark_java_home + arguments_file(platform).read_text(encoding="utf-8")
-    return Archive(folder=Path(platform.work) / "spark", key=hashlib.sha256(text.encode()).hexdigest()[:12])
+    """Return the archive for this platform's Java, jars and flags."""
+    lines = arguments_file(platform).read_text(encoding="utf-8").splitlines()
+    # The archive depends on neither, and both differ between installations.
+    kept = [line for line in lines if not line.removeprefix('"').startswith(("-D", "-Xmx"))]
+    key = hashlib.sha256("\n".join([platform.spark_java_home, *kept]).encode()).hexdigest()[:16]
+    shared = SharedClasses(folder=Path(platform.spark_classes) / key) if platform.spark_classes else None
+    return Archive(folder=Path(platform.work) / "spark", key=key, shared=shared)
 
 
 def arguments_file(platform: Platform) -> Path:

@@ -42,8 +42,10 @@ def great_expectations(*, with_spark: bool = False) -> Any:
 
 def _import_when_used(name: str) -> None:
     """Put off the import of a module: a third of the time that Great Expectations takes to import is this one."""
+    if name in sys.modules:
+        return  # only to ask where it comes from would load it
     spec = importlib.util.find_spec(name)
-    if name in sys.modules or spec is None or spec.loader is None:
+    if spec is None or spec.loader is None:
         return
     spec.loader = loader = importlib.util.LazyLoader(spec.loader)
     module = importlib.util.module_from_spec(spec)
