@@ -1,0 +1,202 @@
+-- The graph: tables and files under one name each, their columns, the jobs that write them, and the edges between
+-- columns for any date; what it was read from; and what sinks have yet to be told.
+
+CREATE TABLE node (
+    node_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key         uuid NOT NULL UNIQUE GENERATED ALWAYS AS (name_key(namespace, name)) STORED,
+    namespace   text NOT NULL,
+    name        text NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('table', 'view', 'file', 'other')),
+    description text NOT NULL DEFAULT '',
+    first_seen  timestamptz NOT NULL,
+    last_seen   timestamptz NOT NULL
+);
+COMMENT ON TABLE node IS 'A table, view or file, once, whatever its emitters call it.';
+
+CREATE TABLE alias (
+    dataset_id uuid PRIMARY KEY REFERENCES dataset,
+    node_id    bigint NOT NULL REFERENCES node
+);
+COMMENT ON TABLE alias IS 'Which node a name of the events means.';
+CREATE INDEX alias_node ON alias (node_id);
+
+CREATE TABLE location (
+    location_id uuid PRIMARY KEY,
+    place       text NOT NULL,
+    node_id     bigint NOT NULL REFERENCES node
+);
+COMMENT ON TABLE location IS 'Which table has its files at a place (s3://bucket/path); location_id is the key of the place.';
+
+CREATE TABLE field (
+    field_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    node_id     bigint NOT NULL REFERENCES node,
+    name        text NOT NULL,
+    type        text NOT NULL DEFAULT '',
+    position    integer,
+    description text NOT NULL DEFAULT '',
+    first_seen  timestamptz NOT NULL,
+    removed_at  timestamptz,
+    UNIQUE (node_id, name)
+);
+COMMENT ON COLUMN field.name IS 'The column''s name; empty for the table as a whole, which edges that concern every row end at.';
+
+CREATE TABLE process (
+    process_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key        uuid NOT NULL UNIQUE GENERATED ALWAYS AS (name_key(namespace, name)) STORED,
+    namespace  text NOT NULL,
+    name       text NOT NULL,
+    kind       text NOT NULL CHECK (kind IN ('task', 'model', 'spark', 'query', 'person')),
+    first_seen timestamptz NOT NULL,
+    last_seen  timestamptz NOT NULL
+);
+COMMENT ON TABLE process IS 'What makes edges and keeps its name from run to run: dag.task, dbt:model, a Spark application without a task, user:name.';
+
+-- state is that of the last end, or, for a run nobody heard of any more, CLOSED.
+ALTER TABLE run DROP COLUMN state;
+ALTER TABLE run ADD COLUMN closed_at timestamptz;
+ALTER TABLE run ADD COLUMN sealed boolean NOT NULL DEFAULT false;
+ALTER TABLE run ADD COLUMN process_id bigint REFERENCES process;
+ALTER TABLE run ADD COLUMN process_run uuid;
+ALTER TABLE run ADD COLUMN state text NOT NULL
+    GENERATED ALWAYS AS (coalesce(ended_as, CASE WHEN closed_at IS NULL THEN 'RUNNING' ELSE 'CLOSED' END)) STORED;
+COMMENT ON COLUMN run.closed_at IS 'When it was given up: it began long ago and never said how it ended.';
+COMMENT ON COLUMN run.sealed IS 'Its events were removed by the retention policy, so it cannot be derived again.';
+COMMENT ON COLUMN run.process_run IS 'The run of the process it belongs to: a task''s run for the statements of the task.';
+CREATE INDEX run_process_run ON run (process_run);
+CREATE INDEX run_open ON run (last_seen) WHERE ended_as IS NULL AND closed_at IS NULL;
+
+CREATE TABLE edge (
+    edge_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source_node  bigint NOT NULL REFERENCES node,
+    source_field bigint NOT NULL REFERENCES field,
+    target_node  bigint NOT NULL REFERENCES node,
+    target_field bigint NOT NULL REFERENCES field,
+    process_id   bigint NOT NULL REFERENCES process,
+    direct       boolean NOT NULL,
+    how          text NOT NULL CHECK (how IN ('', 'IDENTITY', 'TRANSFORMATION', 'AGGREGATION',
+                                             'JOIN', 'FILTER', 'GROUP_BY', 'SORT', 'WINDOW', 'CONDITIONAL')),
+    believed     text NOT NULL CHECK (believed IN ('facet', 'sql', 'names')),
+    expression   text NOT NULL DEFAULT '',
+    first_seen   timestamptz NOT NULL,
+    last_seen    timestamptz NOT NULL,
+    ended_at     timestamptz,
+    first_run    uuid NOT NULL,
+    last_run     uuid NOT NULL
+);
+COMMENT ON TABLE edge IS 'Valid at T: first_seen <= T and (ended_at is null or ended_at > T). Between tables as a whole, both fields are the one named '''' and how is ''''.';
+COMMENT ON COLUMN edge.ended_at IS 'When a later run of the same process wrote the same target without it.';
+CREATE INDEX edge_source ON edge (source_field, first_seen);
+CREATE INDEX edge_target ON edge (target_field, first_seen);
+CREATE INDEX edge_source_node ON edge (source_node, target_node) WHERE how = '';
+CREATE INDEX edge_written ON edge (target_node, process_id);
+CREATE INDEX edge_ended ON edge (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE statement (
+    run_id      uuid PRIMARY KEY REFERENCES run,
+    process_id  bigint NOT NULL REFERENCES process,
+    sql         text NOT NULL DEFAULT '',
+    dialect     text NOT NULL DEFAULT '',
+    kind        text NOT NULL DEFAULT '',
+    target_node bigint REFERENCES node,
+    believed    text NOT NULL CHECK (believed IN ('facet', 'sql', 'names')),
+    unknown     jsonb NOT NULL DEFAULT '{}',
+    at          timestamptz NOT NULL
+);
+COMMENT ON TABLE statement IS 'What a run executed. unknown: column of the target → why its sources cannot be known.';
+CREATE INDEX statement_target ON statement (target_node, at DESC);
+
+-- What edges are made from: which run wrote which table, with which set of edges.
+CREATE TABLE shape (
+    shape_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    process_id  bigint NOT NULL REFERENCES process,
+    target_node bigint NOT NULL REFERENCES node,
+    digest      bytea NOT NULL,
+    edges       jsonb NOT NULL,
+    UNIQUE (process_id, target_node, digest)
+);
+COMMENT ON COLUMN shape.edges IS '[source_node, source_field, target_field, how, believed, expression] of each edge.';
+CREATE TABLE writing (
+    run_id      uuid NOT NULL REFERENCES run,
+    target_node bigint NOT NULL REFERENCES node,
+    process_id  bigint NOT NULL REFERENCES process,
+    process_run uuid NOT NULL,
+    shape_id    bigint NOT NULL REFERENCES shape,
+    replaces    boolean NOT NULL,
+    at          timestamptz NOT NULL,
+    PRIMARY KEY (run_id, target_node)
+);
+COMMENT ON TABLE writing IS 'That a run wrote a table, and what into it. replaces: nothing that was there before is left.';
+CREATE INDEX writing_process ON writing (process_id, target_node, at);
+CREATE INDEX writing_process_run ON writing (process_run);
+CREATE INDEX writing_shape ON writing (shape_id);
+
+CREATE TABLE due (
+    run_id uuid PRIMARY KEY
+);
+COMMENT ON TABLE due IS 'Runs whose writing must be derived, for the first time or again because what it depends on changed.';
+
+CREATE TABLE snapshot (
+    node_id      bigint NOT NULL REFERENCES node,
+    snapshot_id  bigint NOT NULL,
+    parent_id    bigint,
+    committed_at timestamptz NOT NULL,
+    operation    text NOT NULL DEFAULT '',
+    summary      jsonb NOT NULL DEFAULT '{}',
+    run_id       uuid,
+    matched_by   text,
+    PRIMARY KEY (node_id, snapshot_id)
+);
+CREATE INDEX snapshot_run ON snapshot (run_id);
+CREATE INDEX snapshot_unexplained ON snapshot (node_id) WHERE matched_by IS NULL;
+
+CREATE TABLE assertion_result (
+    run_id      uuid NOT NULL REFERENCES run,
+    node_id     bigint NOT NULL REFERENCES node,
+    column_name text NOT NULL DEFAULT '',
+    name        text NOT NULL,
+    success     boolean NOT NULL,
+    at          timestamptz NOT NULL,
+    details     jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (run_id, node_id, column_name, name)
+);
+COMMENT ON TABLE assertion_result IS 'What a gate found out about a table or a column of it.';
+CREATE INDEX assertion_result_node ON assertion_result (node_id, at DESC);
+
+CREATE TABLE change (
+    change_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    kind      text NOT NULL CHECK (kind IN ('node', 'process', 'run', 'edge', 'quality')),
+    id        text NOT NULL
+);
+COMMENT ON TABLE change IS 'What became different, in the order of the commits, for sinks to read. id: node_id; process_id; run_id; source_node:target_node of an edge; node_id:run_id of assertions.';
+
+CREATE TABLE sink (
+    name         text PRIMARY KEY,
+    reads        text NOT NULL DEFAULT 'change' CHECK (reads IN ('change', 'event')),
+    position     bigint NOT NULL DEFAULT 0,
+    last_success timestamptz,
+    last_error   text,
+    attempts     integer NOT NULL DEFAULT 0,
+    retry_at     timestamptz
+);
+COMMENT ON TABLE sink IS 'How far each sink has come: the last change_id, or event_id, it has been told.';
+CREATE TABLE sink_letter (
+    sink        text NOT NULL REFERENCES sink ON DELETE CASCADE,
+    item_id     bigint NOT NULL,
+    reason      text NOT NULL,
+    body        text NOT NULL DEFAULT '',
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    replayed_at timestamptz,
+    PRIMARY KEY (sink, item_id)
+);
+COMMENT ON TABLE sink_letter IS 'What a sink refused for good, with the reason; it can be sent again.';
+CREATE TABLE sink_sent (
+    sink      text NOT NULL REFERENCES sink ON DELETE CASCADE,
+    entity    text NOT NULL,
+    digest    bytea NOT NULL,
+    remote_id text NOT NULL DEFAULT '',
+    PRIMARY KEY (sink, entity)
+);
+COMMENT ON TABLE sink_sent IS 'What a sink was told last of each entity, so that what did not change is not sent again.';
+
+INSERT INTO stage (name) VALUES ('graph2');
