@@ -84,7 +84,7 @@ CREATE TABLE edge (
     last_run     uuid NOT NULL
 );
 COMMENT ON TABLE edge IS 'Valid at T: first_seen <= T and (ended_at is null or ended_at > T). Between tables as a whole, both fields are the one named '''' and how is ''''.';
-COMMENT ON COLUMN edge.ended_at IS 'When a later run of the same process wrote the same target without it.';
+COMMENT ON COLUMN edge.ended_at IS 'When a later run of the same process wrote the same target without it; first_seen when it was withdrawn, so that it never was.';
 CREATE INDEX edge_source ON edge (source_field, first_seen);
 CREATE INDEX edge_target ON edge (target_field, first_seen);
 CREATE INDEX edge_source_node ON edge (source_node, target_node) WHERE how = '';
@@ -168,35 +168,6 @@ CREATE TABLE change (
     kind      text NOT NULL CHECK (kind IN ('node', 'process', 'run', 'edge', 'quality')),
     id        text NOT NULL
 );
-COMMENT ON TABLE change IS 'What became different, in the order of the commits, for sinks to read. id: node_id; process_id; run_id; source_node:target_node of an edge; node_id:run_id of assertions.';
-
-CREATE TABLE sink (
-    name         text PRIMARY KEY,
-    reads        text NOT NULL DEFAULT 'change' CHECK (reads IN ('change', 'event')),
-    position     bigint NOT NULL DEFAULT 0,
-    last_success timestamptz,
-    last_error   text,
-    attempts     integer NOT NULL DEFAULT 0,
-    retry_at     timestamptz
-);
-COMMENT ON TABLE sink IS 'How far each sink has come: the last change_id, or event_id, it has been told.';
-CREATE TABLE sink_letter (
-    sink        text NOT NULL REFERENCES sink ON DELETE CASCADE,
-    item_id     bigint NOT NULL,
-    reason      text NOT NULL,
-    body        text NOT NULL DEFAULT '',
-    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
-    replayed_at timestamptz,
-    PRIMARY KEY (sink, item_id)
-);
-COMMENT ON TABLE sink_letter IS 'What a sink refused for good, with the reason; it can be sent again.';
-CREATE TABLE sink_sent (
-    sink      text NOT NULL REFERENCES sink ON DELETE CASCADE,
-    entity    text NOT NULL,
-    digest    bytea NOT NULL,
-    remote_id text NOT NULL DEFAULT '',
-    PRIMARY KEY (sink, entity)
-);
-COMMENT ON TABLE sink_sent IS 'What a sink was told last of each entity, so that what did not change is not sent again.';
+COMMENT ON TABLE change IS 'What became different, in the order of the commits, for sinks to read. id: that of the node, process, run or edge; for quality that of the run which tested.';
 
 INSERT INTO stage (name) VALUES ('graph2');
