@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lakehold.lineage.event import storable
 from lakehold.lineage.model import DIRECT, INDIRECT, WHOLE, Column, ColumnEdge, Reading, Table
 
 Resolve = Callable[[str, str], Table]
@@ -19,9 +20,11 @@ Resolve = Callable[[str, str], Table]
 _ROWS = frozenset({"JOIN", "FILTER", "GROUP_BY", "SORT"})
 """Kinds of influence that concern every row, so they end at the table as a whole."""
 
+_STRENGTH = ("IDENTITY", "TRANSFORMATION", "AGGREGATION")
+
 _ENGINES = ("spark", "trino", "dbt", "airflow")
 
-_SPARK_KINDS = {
+_SPARK_WRITES = {
     "append_data": "insert",
     "overwrite_by_expression": "overwrite",
     "overwrite_partitions_dynamic": "overwrite",
@@ -35,7 +38,7 @@ _SPARK_KINDS = {
     "delete_from_table": "delete",
     "create_view": "view",
 }
-"""Names of Spark's plan nodes, of which one is in each job's name, and what they do."""
+"""Spark's plan nodes that write rows, and what they do."""
 
 _CHANGES = {"CREATE": "create", "OVERWRITE": "overwrite"}
 """What OpenLineage's ``lifecycleStateChange`` says of a written table, as far as it tells a statement."""
@@ -50,14 +53,21 @@ def read_all(event: Mapping[str, Any], resolve: Resolve) -> tuple[Reading, ...]:
     """Return what the event says of each table it writes; without a facet, a reading has no edges."""
     inputs = frozenset(table for table, _ in _datasets(event, "inputs", resolve))
     return merge(
-        Reading(
-            target=table,
-            kind=_kind(event, dataset),
-            inputs=inputs,
-            edges=frozenset(_edges(_at(dataset, "facets", "columnLineage"), table, resolve)),
-        )
-        for table, dataset in _datasets(event, "outputs", resolve)
+        _reading(event, dataset, table, inputs, resolve) for table, dataset in _datasets(event, "outputs", resolve)
     )
+
+
+def _reading(
+    event: Mapping[str, Any], dataset: Any, table: Table, inputs: frozenset[Table], resolve: Resolve
+) -> Reading:
+    edges = _told(_edges(_at(dataset, "facets", "columnLineage"), table, resolve))
+    node = _spark_node(event)
+    change = _text(_at(dataset, "facets", "lifecycleStateChange", "lifecycleStateChange")).upper()
+    made = {edge.target.name for edge in edges if edge.direct}
+    why = f"{engine(event) or 'the event'} names no source of it: a constant, or made by other code"
+    unknown = {name: why for name in _columns(dataset) if name not in made} if edges or node in _SPARK_WRITES else {}
+    kind = _SPARK_WRITES.get(node) or _CHANGES.get(change, "write")
+    return Reading(target=table, kind=kind, inputs=inputs, edges=edges, unknown=unknown)
 
 
 def merge(readings: Iterable[Reading]) -> tuple[Reading, ...]:
@@ -74,6 +84,7 @@ def merge(readings: Iterable[Reading]) -> tuple[Reading, ...]:
             kind=later.kind if later.kind != "write" else earlier.kind,
             inputs=earlier.inputs | later.inputs,
             edges=later.edges or earlier.edges,
+            unknown=later.unknown if later.edges or not earlier.edges else earlier.unknown,
         )
     return tuple(merged.values())
 
@@ -100,6 +111,20 @@ def statement(event: Mapping[str, Any]) -> tuple[str, str] | None:
     return query, next((known for known in ("trino", "spark") if known in (spoken, ran)), "")
 
 
+def _told(edges: Iterable[ColumnEdge]) -> frozenset[ColumnEdge]:
+    """Keep of two direct ways from one column to another the one that changes the value more."""
+    strongest: dict[tuple[Column, Column], ColumnEdge] = {}
+    others = set()
+    for edge in edges:
+        if not edge.direct:
+            others.add(edge)
+            continue
+        ends = (edge.source, edge.target)
+        if ends not in strongest or _STRENGTH.index(edge.how) > _STRENGTH.index(strongest[ends].how):
+            strongest[ends] = edge
+    return frozenset(strongest.values()) | others
+
+
 def _edges(facet: Any, target: Table, resolve: Resolve) -> Iterator[ColumnEdge]:
     """Read the facet of one written table."""
     fields = _at(facet, "fields")
@@ -110,7 +135,7 @@ def _edges(facet: Any, target: Table, resolve: Resolve) -> Iterator[ColumnEdge]:
         for source, given in _sources(_at(field, "inputFields"), resolve):
             for how, expression in _transformations(_at(given, "transformations"), described):
                 end = WHOLE if how in _ROWS else name
-                yield ColumnEdge(source, Column(target, end), how, expression if how in DIRECT else "")
+                yield ColumnEdge(source, Column(target, storable(end)), how, expression if how in DIRECT else "")
     for source, given in _sources(_at(facet, "dataset"), resolve):
         for how, _ in _transformations(_at(given, "transformations"), (None, None)):
             if how in INDIRECT:
@@ -122,7 +147,7 @@ def _sources(given: Any, resolve: Resolve) -> Iterator[tuple[Column, Any]]:
     for one in given if isinstance(given, list) else ():
         table, field = _table(one, resolve), _at(one, "field")
         if table is not None and isinstance(field, str) and field:
-            yield Column(table, field), one
+            yield Column(table, storable(field)), one
 
 
 def _transformations(given: Any, described: tuple[Any, Any]) -> Iterator[tuple[str, str]]:
@@ -148,14 +173,18 @@ def _how(transformation: Mapping[str, Any]) -> str:
     return "CONDITIONAL" if _text(transformation.get("type")).upper() == "INDIRECT" else "TRANSFORMATION"
 
 
-def _kind(event: Mapping[str, Any], dataset: Any) -> str:
-    name = _text(_at(event, "job", "name"))
-    for node, kind in _SPARK_KINDS.items() if engine(event) == "spark" else ():
-        # The node comes after the application's name, and before the table's.
-        if f".{node}." in f".{name.partition('.')[2]}.":
-            return kind
-    change = _text(_at(dataset, "facets", "lifecycleStateChange", "lifecycleStateChange"))
-    return _CHANGES.get(change.upper(), "write")
+def _spark_node(event: Mapping[str, Any]) -> str:
+    """Return the plan node Spark ran, which stands in the job's name after the application's and before the table's."""
+    parts = _text(_at(event, "job", "name")).split(".")[1:] if engine(event) == "spark" else []
+    return next((part for part in parts if part in _SPARK_WRITES), "")
+
+
+def _columns(dataset: Any) -> Iterator[str]:
+    """Return the written table's columns as the event lists them."""
+    fields = _at(dataset, "facets", "schema", "fields")
+    for field in fields if isinstance(fields, list) else ():
+        if name := _text(_at(field, "name")):
+            yield storable(name)
 
 
 def _datasets(event: Mapping[str, Any], key: str, resolve: Resolve) -> Iterator[tuple[Table, Any]]:
@@ -170,11 +199,11 @@ def _table(dataset: Any, resolve: Resolve) -> Table | None:
     namespace, name = _at(dataset, "namespace"), _at(dataset, "name")
     if not isinstance(namespace, str) or not isinstance(name, str) or not name:
         return None
-    return resolve(namespace, name)
+    return resolve(storable(namespace), storable(name))
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return storable(value) if isinstance(value, str) else ""
 
 
 def _at(value: Any, *path: str) -> Any:
