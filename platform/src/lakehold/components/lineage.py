@@ -11,6 +11,7 @@ def _environment(site: Site) -> dict[str, str]:
         options.DATABASE: f"host={site.host} port={site.ports['postgres']} dbname=lineage user=lineage",
         options.HOST: site.host,
         options.PORT: str(site.ports["lineage"]),
+        options.CATALOG: site.settings.catalog.name,
         options.TOKEN: site.secrets["lineage.token"],
         "PGPASSWORD": site.secrets["postgres.lineage"],
         "PATH": "/usr/bin:/bin",

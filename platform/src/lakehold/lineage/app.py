@@ -7,12 +7,11 @@ import contextlib
 import hmac
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow, dict_row
 from psycopg_pool import AsyncNullConnectionPool, PoolTimeout
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -20,20 +19,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lakehold.lineage import ask, database
+from lakehold.lineage.answer import AnswerError, plain
 from lakehold.lineage.derive import Deriver
 from lakehold.lineage.event import Event, Rejected, parse, parse_batch
+from lakehold.lineage.explore import api
 from lakehold.lineage.journal import Journal, Receipt, UnavailableError
 from lakehold.lineage.jsontext import MalformedError
 from lakehold.lineage.options import Options
-
-
-class _AnswerError(Exception):
-    """A request ends with this status and reason."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
 
 
 class Service:
@@ -72,27 +64,27 @@ class Service:
 
     async def receive(self, request: Request) -> Response:
         """Take one event: 201 once it is durable."""
-        self._authorize(request)
+        self.authorize(request)
         body = await self._body(request)
         try:
             event = parse(body)
         except MalformedError as problem:
             await self._append([], [Rejected(body=body, reason=str(problem))])
-            raise _AnswerError(400, str(problem)) from None
+            raise AnswerError(400, str(problem)) from None
         receipt = await self._append([event], [])
         if receipt.refused:
-            raise _AnswerError(400, receipt.refused[0][1])
+            raise AnswerError(400, receipt.refused[0][1])
         return Response(status_code=201)
 
     async def receive_batch(self, request: Request) -> Response:
         """Take an array of events: 201 once all are durable, 207 when some are malformed, 400 when all are."""
-        self._authorize(request)
+        self.authorize(request)
         body = await self._body(request)
         try:
             items = parse_batch(body)
         except MalformedError as problem:
             await self._append([], [Rejected(body=body, reason=str(problem))])
-            raise _AnswerError(400, str(problem)) from None
+            raise AnswerError(400, str(problem)) from None
         events = [item for item in items if isinstance(item, Event)]
         receipt = await self._append(events, [item for item in items if isinstance(item, Rejected)])
         reasons = _reasons(items, receipt)
@@ -104,22 +96,22 @@ class Service:
         """Return the handler of one of the lists of :mod:`lakehold.lineage.ask`."""
 
         async def answer(request: Request) -> Response:
-            self._authorize(request)
+            self.authorize(request)
             try:
                 statement, values = ask.statement(name, dict(request.query_params))
             except ask.QuestionError as problem:
-                raise _AnswerError(400, str(problem)) from None
+                raise AnswerError(400, str(problem)) from None
             rows = await self._read(statement, values)
-            return JSONResponse({name: [{key: _plain(value) for key, value in row.items()} for row in rows]})
+            return JSONResponse({name: [{key: plain(value) for key, value in row.items()} for row in rows]})
 
         return answer
 
     async def event(self, request: Request) -> Response:
         """Answer one event as it was sent."""
-        self._authorize(request)
+        self.authorize(request)
         rows = await self._read(ask.EVENT, {"event_id": request.path_params["event_id"]})
         if not rows:
-            raise _AnswerError(404, "there is no such event")
+            raise AnswerError(404, "there is no such event")
         return Response(rows[0]["body"].encode("utf-8"), media_type="application/json")
 
     async def health(self, _request: Request) -> Response:
@@ -128,14 +120,15 @@ class Service:
             return JSONResponse({"status": "unavailable", "reason": self._journal.down}, status_code=503)
         try:
             await self._read("SELECT position FROM stage", {})
-        except _AnswerError as problem:
+        except AnswerError as problem:
             return JSONResponse({"status": "unavailable", "reason": problem.reason}, status_code=503)
         return JSONResponse({"status": "ok"})
 
-    def _authorize(self, request: Request) -> None:
+    def authorize(self, request: Request) -> None:
+        """Raise :class:`AnswerError` when a request does not carry the token."""
         given = request.headers.get("authorization", "").encode("latin-1")
         if not hmac.compare_digest(given, self._authorization):
-            raise _AnswerError(401, "the token is missing or wrong: send Authorization: Bearer <token>")
+            raise AnswerError(401, "the token is missing or wrong: send Authorization: Bearer <token>")
 
     async def _append(self, events: list[Event], rejected: list[Rejected]) -> Receipt:
         if not events and not rejected:
@@ -144,28 +137,31 @@ class Service:
             async with asyncio.timeout(self._options.answer_seconds):
                 return await self._journal.append(events, rejected)
         except UnavailableError as problem:
-            raise _AnswerError(503, str(problem)) from None
+            raise AnswerError(503, str(problem)) from None
         except TimeoutError:
-            raise _AnswerError(503, "PostgreSQL did not commit in time; it is safe to send this again") from None
+            raise AnswerError(503, "PostgreSQL did not commit in time; it is safe to send this again") from None
 
     async def _read(self, statement: Any, values: dict[str, Any]) -> list[dict[str, Any]]:
+        async with self.reader() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(statement, values)
+            return await cursor.fetchall()
+
+    @contextlib.asynccontextmanager
+    async def reader(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """Give a connection to ask with; what PostgreSQL says against a question becomes an :class:`AnswerError`."""
         try:
-            async with (
-                self._readers.connection() as connection,
-                connection.cursor(row_factory=dict_row) as cursor,
-            ):
-                await cursor.execute(statement, values)
-                return await cursor.fetchall()
+            async with self._readers.connection() as connection:
+                yield connection
         except psycopg.DataError as problem:
-            raise _AnswerError(400, str(problem).splitlines()[0]) from None
+            raise AnswerError(400, str(problem).splitlines()[0]) from None
         except (*database.LOST, PoolTimeout, psycopg.errors.UndefinedTable) as problem:
-            raise _AnswerError(503, f"PostgreSQL cannot answer: {problem}") from None
+            raise AnswerError(503, f"PostgreSQL cannot answer: {problem}") from None
 
     async def _body(self, request: Request) -> bytes:
         most = self._options.body_bytes
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip"}:
-            raise _AnswerError(415, f"Content-Encoding {encoding!r} is not known; send gzip or plain JSON")
+            raise AnswerError(415, f"Content-Encoding {encoding!r} is not known; send gzip or plain JSON")
         unzip = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
         parts, size = [], 0
         try:
@@ -174,13 +170,13 @@ class Service:
                 parts.append(part)
                 size += len(part)
                 if size > most:
-                    raise _AnswerError(413, f"the body is larger than {most} bytes")
+                    raise AnswerError(413, f"the body is larger than {most} bytes")
         except zlib.error as problem:
-            raise _AnswerError(400, f"the body is not gzip: {problem}") from None
+            raise AnswerError(400, f"the body is not gzip: {problem}") from None
         if unzip and not unzip.eof:
-            raise _AnswerError(400, "the gzip body ends too early")
+            raise AnswerError(400, "the gzip body ends too early")
         if unzip and unzip.unused_data:
-            raise _AnswerError(400, "there is more data after the gzip body")
+            raise AnswerError(400, "there is more data after the gzip body")
         return b"".join(parts)
 
 
@@ -195,14 +191,8 @@ def _reasons(items: list[Event | Rejected], receipt: Receipt) -> list[dict[str, 
     return found
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return str(value) if isinstance(value, UUID) else value
-
-
 async def _answer(_request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, _AnswerError)  # noqa: S101 - it is registered for this class only
+    assert isinstance(problem, AnswerError)  # noqa: S101 - it is registered for this class only
     headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
     if problem.status == 503:
         headers = {"Retry-After": "1"}
@@ -223,8 +213,9 @@ def create_app(options: Options) -> Starlette:
             Route("/api/v1/lineage/batch", service.receive_batch, methods=["POST"]),
             Route("/api/v1/events/{event_id:int}", service.event, methods=["GET"]),
             *(Route(f"/api/v1/{name}", service.listing(name), methods=["GET"]) for name in ask.QUESTIONS),
+            *api.routes(service.authorize, service.reader, options.catalog),
             Route("/health", service.health, methods=["GET"]),
         ],
-        exception_handlers={_AnswerError: _answer, ClientDisconnect: _gone},
+        exception_handlers={AnswerError: _answer, ClientDisconnect: _gone},
         lifespan=service.lifespan,
     )

@@ -14,6 +14,7 @@ TOKEN = "LAKEHOLD_LINEAGE_TOKEN"  # noqa: S105 - the variable's name, not a toke
 TOKEN_FILE = "LAKEHOLD_LINEAGE_TOKEN_FILE"  # noqa: S105 - the variable's name, not a token
 HOST = "LAKEHOLD_LINEAGE_HOST"
 PORT = "LAKEHOLD_LINEAGE_PORT"
+CATALOG = "LAKEHOLD_LINEAGE_CATALOG"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class Options:
     host: str
     port: int
     token: str = field(repr=False)
+    catalog: str = "lakehouse"
+    """The Iceberg catalog's name: the namespace of its tables."""
     body_bytes: int = 16 * 1024 * 1024
     """Most bytes of one request, after decompression."""
     backlog_bytes: int = 64 * 1024 * 1024
@@ -47,6 +50,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Options:
         host=environment.get(HOST, "127.0.0.1"),
         port=int(port),
         token=_token(environment),
+        catalog=environment.get(CATALOG) or "lakehouse",
     )
 
 

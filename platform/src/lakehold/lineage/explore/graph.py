@@ -1,0 +1,124 @@
+"""The part of the graph around a table or column, as one answer: tables, columns, processes and edges."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from lakehold.lineage.explore import names
+from lakehold.lineage.explore.asked import NOW
+from lakehold.lineage.explore.find import Place, rows
+from lakehold.lineage.explore.walk import Direction, Edge, Walk, Which, walk
+from lakehold.lineage.model import WHOLE, Table
+
+_FIELDS = """
+SELECT f.field_id, f.node_id, f.name, f.type, f.position FROM field f WHERE f.field_id = ANY(%(fields)s)
+ORDER BY f.node_id, f.position NULLS LAST, f.name
+"""
+_NODES = """
+SELECT n.node_id AS id, n.namespace, n.name, n.kind,
+    (SELECT count(*) FROM field f WHERE f.node_id = n.node_id AND f.name <> '' AND f.removed_at IS NULL) AS columns
+FROM node n WHERE n.node_id = ANY(%(nodes)s) ORDER BY n.namespace, n.name
+"""
+_PROCESSES = """
+SELECT process_id AS id, namespace, name, kind FROM process WHERE process_id = ANY(%(processes)s) ORDER BY name
+"""
+
+
+async def around(
+    connection: AsyncConnection[TupleRow],
+    place: Place,
+    *,
+    direction: Literal["up", "down", "both"],
+    depth: int,
+    at: datetime,
+    which: Which,
+    most: int,
+    catalog: str,
+) -> dict[str, Any]:
+    """Return what is within ``depth`` steps of a place, at most ``most`` edges of it."""
+    walks: dict[Direction, Walk] = {}
+    sides: Sequence[Direction] = ("up", "down") if direction == "both" else (direction,)
+    for side in sides:
+        walks[side] = await walk(
+            connection,
+            _start(place, which),
+            direction=side,
+            depth=depth,
+            at=at,
+            which=which,
+            most=most // len(sides),
+            rows=place.rows if side == "up" and which == "all" else (),
+        )
+    edges = {edge_id: edge for found in walks.values() for edge_id, edge in found.edges.items()}
+    asked = {place.field} if place.field is not None else {place.fields[WHOLE]} if WHOLE in place.fields else set()
+    ends = asked | {edge[side] for edge in edges.values() for side in ("source_field", "target_field")}
+    answer = await pieces(connection, ends, edges.values(), catalog, also=[place.node["id"]])
+    _measure(answer["nodes"], walks)
+    return {
+        "of": {"node": place.node["id"], "field": place.field},
+        "at": None if at == NOW else at,
+        **answer,
+        "truncated": any(found.truncated for found in walks.values()),
+    }
+
+
+def _start(place: Place, which: Which) -> list[int]:
+    if which == "tables":
+        return [place.fields[WHOLE]] if WHOLE in place.fields else []
+    return place.start
+
+
+async def pieces(
+    connection: AsyncConnection[TupleRow],
+    fields: Iterable[int],
+    edges: Iterable[Edge],
+    catalog: str,
+    also: Sequence[int] = (),
+) -> dict[str, Any]:
+    """Return edges with the tables (those of ``also`` too), columns and processes they are between."""
+    edges = list(edges)
+    by_node: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    node_of: dict[int, int] = {}
+    for row in await rows(connection, _FIELDS, {"fields": list(fields)}):
+        node_of[row["field_id"]] = row["node_id"]
+        by_node[row["node_id"]].append({"id": row["field_id"], "name": row["name"], "type": row["type"]})
+    nodes = await rows(connection, _NODES, {"nodes": [*by_node, *also]})
+    for node in nodes:
+        node["title"] = names.title(Table(node["namespace"], node["name"]), catalog)
+        node["fields"] = by_node[node["id"]]
+    processes = {edge["process_id"] for edge in edges}
+    return {
+        "nodes": nodes,
+        "processes": await rows(connection, _PROCESSES, {"processes": list(processes)}),
+        "edges": [_edge(edge, node_of) for edge in edges],
+    }
+
+
+def _edge(edge: Edge, node_of: dict[int, int]) -> dict[str, Any]:
+    source, target = edge["source_field"], edge["target_field"]
+    return {
+        "id": edge["edge_id"],
+        "source": {"node": node_of[source], "field": source},
+        "target": {"node": node_of[target], "field": target},
+        "process": edge["process_id"],
+        **{key: edge[key] for key in ("direct", "how", "believed", "expression", "first_seen", "last_seen")},
+    }
+
+
+def _measure(nodes: list[dict[str, Any]], walks: dict[Direction, Walk]) -> None:
+    """Say of each table how many steps away it is: fewer than 0 upstream, more than 0 downstream."""
+    for node in nodes:
+        near = [
+            (found.distance[field["id"]], -1 if side == "up" else 1)
+            for side, found in walks.items()
+            for field in node["fields"]
+            if field["id"] in found.distance
+        ]
+        steps, sign = min(near, default=(0, 1))
+        node["distance"] = steps * sign

@@ -1,0 +1,99 @@
+"""Walk the graph from some columns, level by level, as it was at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, LiteralString
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow, dict_row
+
+Direction = Literal["up", "down"]
+Which = Literal["all", "direct", "tables"]
+"""Which edges to follow: every one, those that carry values, or those between tables as wholes."""
+
+_COLUMNS: LiteralString = """edge_id, source_field, target_field, process_id, direct, how, believed, expression,
+    first_seen, last_seen, ended_at"""
+_VALID: LiteralString = "first_seen <= %(at)s AND (ended_at IS NULL OR ended_at > %(at)s)"
+_ENDS: Mapping[Direction, tuple[LiteralString, LiteralString]] = {
+    "down": ("source_field", "target_field"),
+    "up": ("target_field", "source_field"),
+}
+_ONLY: Mapping[Which, LiteralString] = {"all": "", "direct": " AND direct", "tables": " AND how = ''"}
+
+Edge = dict[str, Any]
+"""A row of the table ``edge``."""
+
+
+@dataclass
+class Walk:
+    """What a walk came by: edges by their id, and how far each column is from where it started."""
+
+    edges: dict[int, Edge] = field(default_factory=dict)
+    distance: dict[int, int] = field(default_factory=dict)
+    truncated: bool = False
+
+    @property
+    def ends(self) -> set[int]:
+        """Every column at an end of an edge, and those the walk started from."""
+        sides = {edge[side] for edge in self.edges.values() for side in ("source_field", "target_field")}
+        return sides | set(self.distance)
+
+
+async def walk(
+    connection: AsyncConnection[TupleRow],
+    start: Collection[int],
+    *,
+    direction: Direction,
+    depth: int,
+    at: datetime | None,
+    which: Which = "all",
+    most: int,
+    rows: Collection[int] = (),
+) -> Walk:
+    """Return the edges within ``depth`` steps from the columns ``start``; at most ``most``, and whether there are more.
+
+    ``at`` is the time the edges must have been valid at; None takes every edge there ever was. ``rows`` are tables as
+    wholes whose row-level edges (JOIN, FILTER…) also count at the first step: they decide about the rows the columns
+    asked for are in.
+    """
+    found = Walk(distance=dict.fromkeys([*start, *rows], 0))
+    frontier = set(start)
+    for step in range(1, depth + 1):
+        extra = await _level(connection, rows, direction, at, " AND how <> ''", most - len(found.edges)) if rows else []
+        rows = ()
+        level = await _level(connection, frontier, direction, at, _ONLY[which], most - len(found.edges) - len(extra))
+        _, far = _ENDS[direction]
+        frontier = set()
+        for edge in [*extra, *level]:
+            if len(found.edges) >= most and edge["edge_id"] not in found.edges:
+                found.truncated = True
+                return found
+            found.edges[edge["edge_id"]] = edge
+            if edge[far] not in found.distance:
+                found.distance[edge[far]] = step
+                frontier.add(edge[far])
+        if not frontier:
+            break
+    return found
+
+
+async def _level(
+    connection: AsyncConnection[TupleRow],
+    frontier: Collection[int],
+    direction: Direction,
+    at: datetime | None,
+    only: LiteralString,
+    room: int,
+) -> list[Edge]:
+    near, _ = _ENDS[direction]
+    valid = _VALID if at is not None else "true"
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            f"SELECT {_COLUMNS} FROM edge WHERE {near} = ANY(%(frontier)s) AND {valid}{only}"  # noqa: S608 - constants only
+            " ORDER BY edge_id LIMIT %(most)s",
+            {"frontier": list(frontier), "at": at, "most": max(room, 0) + 1},
+        )
+        return await cursor.fetchall()
