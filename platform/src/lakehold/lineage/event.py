@@ -153,7 +153,12 @@ def _name(value: Any, what: str) -> Name:
 def _dataset(value: Any, what: str) -> Name:
     """Return the name of a dataset; a shadow table is its target, which it will be or was going to be."""
     namespace, name = _name(value, what)
-    return namespace, _SHADOW.sub("", name)
+    return namespace, unshadowed(name)
+
+
+def unshadowed(name: str) -> str:
+    """Return a dataset's name without the mark of a schema that holds what is not published yet."""
+    return _SHADOW.sub("", name)
 
 
 def _datasets(event: dict[str, Any], key: str) -> tuple[Name, ...]:

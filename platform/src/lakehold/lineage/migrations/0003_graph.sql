@@ -15,17 +15,21 @@ COMMENT ON TABLE node IS 'A table, view or file, once, whatever its emitters cal
 
 CREATE TABLE alias (
     dataset_id uuid PRIMARY KEY REFERENCES dataset,
-    node_id    bigint NOT NULL REFERENCES node
+    node_id    bigint NOT NULL REFERENCES node,
+    place_id   uuid NOT NULL
 );
-COMMENT ON TABLE alias IS 'Which node a name of the events means.';
+COMMENT ON TABLE alias IS 'Which node a name of the events means; place_id is the key of the place (see location) it names.';
 CREATE INDEX alias_node ON alias (node_id);
+CREATE INDEX alias_place ON alias (place_id);
 
 CREATE TABLE location (
-    location_id uuid PRIMARY KEY,
-    place       text NOT NULL,
-    node_id     bigint NOT NULL REFERENCES node
+    place_id uuid PRIMARY KEY GENERATED ALWAYS AS (name_key('', place)) STORED,
+    place    text NOT NULL,
+    node_id  bigint NOT NULL REFERENCES node,
+    seen_at  timestamptz NOT NULL
 );
-COMMENT ON TABLE location IS 'Which table has its files at a place (s3://bucket/path); location_id is the key of the place.';
+COMMENT ON TABLE location IS 'Which table has its files at a place, s3://bucket/path; the latest to be seen there.';
+CREATE INDEX location_node ON location (node_id);
 
 CREATE TABLE field (
     field_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
