@@ -57,7 +57,7 @@ def rule(engine: str, kind: str) -> Rule:
 
 
 def choose(facet: Reading | None, sql: Reading | None, engine: str, kind: str) -> Chosen | None:
-    """Return what to believe of one write: ``facet`` is what the engine told of it, ``sql`` its statement as we read it.
+    """Return what to believe of one write: ``facet`` is what the engine told, ``sql`` its statement as we read it.
 
     Where the first to be believed does not know a column's sources and the second does, the second is believed about
     that column. None when there is neither.

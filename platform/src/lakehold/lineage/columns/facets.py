@@ -1,8 +1,8 @@
 """What an engine itself says of its columns: the ``columnLineage`` facet of an event, under our names.
 
 Every version of the facet is read: the first ones had one ``transformationType`` for a column, later ones a list of
-``transformations`` for each of its sources, the latest also ``dataset``: sources that decide about all rows. A facet, or
-a part of it, that is not what its specification says counts as not sent: a mistake there never costs the event.
+``transformations`` for each of its sources, the latest also ``dataset``: sources that decide about all rows. A facet,
+or a part of it, that is not what its specification says counts as not sent: a mistake there never costs the event.
 """
 
 from __future__ import annotations
