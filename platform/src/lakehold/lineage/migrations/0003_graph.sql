@@ -66,6 +66,7 @@ ALTER TABLE run ADD COLUMN state text NOT NULL
 COMMENT ON COLUMN run.closed_at IS 'When it was given up: it began long ago and never said how it ended.';
 COMMENT ON COLUMN run.sealed IS 'Its events were removed by the retention policy, so it cannot be derived again.';
 COMMENT ON COLUMN run.process_run IS 'The run of the process it belongs to: a task''s run for the statements of the task.';
+CREATE INDEX run_process ON run (process_id, first_seen DESC);
 CREATE INDEX run_process_run ON run (process_run);
 CREATE INDEX run_open ON run (last_seen) WHERE ended_as IS NULL AND closed_at IS NULL;
 
