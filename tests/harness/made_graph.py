@@ -33,6 +33,10 @@ class MadeGraph:
     def __init__(self, database: str) -> None:
         self.connection = psycopg.connect(database, autocommit=True)
 
+    def empty(self) -> None:
+        """Take everything out."""
+        self.connection.execute("TRUNCATE node, process, job, dataset, event, change CASCADE")
+
     def node(self, table: Table, kind: str = "") -> int:
         """Return the table's id."""
         kind = kind or ("table" if table.namespace == CATALOG else "file")
@@ -107,6 +111,27 @@ class MadeGraph:
             (run, job, at, at, at, at),
         )
         return run
+
+    def belongs(self, run: UUID, process: str) -> None:
+        """Say that a run is one of a process."""
+        self.connection.execute(
+            "UPDATE run SET process_id = %s, process_run = run_id WHERE run_id = %s", (self.process(process), run)
+        )
+
+    def result(self, run: UUID, table: str, column_name: str, name: str, *, success: bool) -> None:
+        """Add what a gate found out."""
+        self.connection.execute(
+            "INSERT INTO assertion_result (run_id, node_id, column_name, name, success, at)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            (run, self.node(column(table).table), column_name, name, success, BEGIN),
+        )
+
+    def snapshot(self, table: str, snapshot_id: int) -> None:
+        """Add a snapshot that no run explains."""
+        self.connection.execute(
+            "INSERT INTO snapshot (node_id, snapshot_id, committed_at, operation) VALUES (%s, %s, %s, 'append')",
+            (self.node(column(table).table), snapshot_id, BEGIN),
+        )
 
     def _edge(
         self, process: str, source: Column, target: Column, how: str, since: datetime, until: datetime | None

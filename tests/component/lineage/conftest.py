@@ -107,6 +107,8 @@ class Service:
     database: str
     port: int
     process: subprocess.Popen[bytes] | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+    """More settings."""
 
     @property
     def url(self) -> str:
@@ -119,6 +121,7 @@ class Service:
             "LAKEHOLD_LINEAGE_PORT": str(self.port),
             "LAKEHOLD_LINEAGE_TOKEN": TOKEN,
             "PATH": "/usr/bin:/bin",
+            **self.extra,
         }
 
     def start(self, *, healthy: bool = True) -> None:
@@ -159,6 +162,18 @@ def postgres() -> Iterator[Postgres]:
         if server.process is not None and server.process.poll() is None:
             server.stop(signal.SIGQUIT)
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def standing(postgres: Postgres) -> Iterator[Service]:
+    """One service for all tests of a file, on a database whose rows each of them replaces."""
+    from lakehold.lineage.migrate import ensure_schema
+
+    ensure_schema(postgres.database)
+    one = Service(database=postgres.database, port=free_ports(1)[0])
+    one.start()
+    yield one
+    one.stop()
 
 
 @pytest.fixture

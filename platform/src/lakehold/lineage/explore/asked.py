@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from lakehold.lineage.answer import AnswerError
-from lakehold.lineage.explore.walk import Which
-
-Sides = Literal["up", "down", "both"]
+from lakehold.lineage.explore.walk import Bounds, Sides, Which
 
 NOW = datetime.max.replace(tzinfo=UTC)
 """The time that edges are asked for by default: what has not ended. Events of a clock that runs ahead are in it."""
@@ -32,9 +30,9 @@ class Asked:
             raise AnswerError(400, f"{name} is missing")
         return value
 
-    def has(self, name: str) -> bool:
-        """Say whether a parameter is there."""
-        return bool(self._given.get(name, "").strip())
+    def optional(self, name: str) -> str:
+        """Return a parameter that may be missing: empty then."""
+        return self._given.get(name, "").strip()
 
     def number(self, name: str, default: int, most: int) -> int:
         """Return a number from 1 to ``most``."""
@@ -43,13 +41,14 @@ class Asked:
             raise AnswerError(400, f"{name} must be a number from 1 to {most}")
         return int(text)
 
-    def direction(self) -> Sides:
-        """Return which way to walk; both by default."""
-        return cast(Sides, self._one_of("direction", get_args(Sides), "both"))
-
-    def which(self) -> Which:
-        """Return which edges to follow; all by default."""
-        return cast(Which, self._one_of("edges", get_args(Which), "all"))
+    def bounds(self) -> Bounds:
+        """Return how far to look: ``direction``, ``depth``, ``edges`` and ``limit``."""
+        return Bounds(
+            direction=cast(Sides, self._one_of("direction", get_args(Sides), "both")),
+            depth=self.number("depth", 3, MOST_DEPTH),
+            which=cast(Which, self._one_of("edges", get_args(Which), "all")),
+            most=self.number("limit", 2000, MOST_EDGES),
+        )
 
     def moment(self, name: str) -> datetime:
         """Return a time; a date alone is its end, and nothing at all is now."""

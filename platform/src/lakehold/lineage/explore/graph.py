@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
@@ -13,7 +14,7 @@ from psycopg.rows import TupleRow
 from lakehold.lineage.explore import names
 from lakehold.lineage.explore.asked import NOW
 from lakehold.lineage.explore.find import Place, rows
-from lakehold.lineage.explore.walk import Direction, Edge, Walk, Which, walk
+from lakehold.lineage.explore.walk import Bounds, Direction, Edge, Walk, walk
 from lakehold.lineage.model import WHOLE, Table
 
 _FIELDS = """
@@ -30,48 +31,68 @@ SELECT process_id AS id, namespace, name, kind FROM process WHERE process_id = A
 """
 
 
-async def around(
-    connection: AsyncConnection[TupleRow],
-    place: Place,
-    *,
-    direction: Literal["up", "down", "both"],
-    depth: int,
-    at: datetime,
-    which: Which,
-    most: int,
-    catalog: str,
+@dataclass
+class Around:
+    """What is around a place, in each direction that was asked for."""
+
+    walks: dict[Direction, Walk]
+
+    @property
+    def edges(self) -> dict[int, Edge]:
+        """Every edge, once."""
+        return {edge_id: edge for found in self.walks.values() for edge_id, edge in found.edges.items()}
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there is more than was asked for."""
+        return any(found.truncated for found in self.walks.values())
+
+
+async def look(connection: AsyncConnection[TupleRow], place: Place, bounds: Bounds, at: datetime | None) -> Around:
+    """Walk from a place in each direction; ``at`` as for :func:`~lakehold.lineage.explore.walk.walk`."""
+    whole = [place.fields[WHOLE]] if WHOLE in place.fields else []
+    return Around(
+        {
+            side: await walk(
+                connection,
+                whole if bounds.which == "tables" else place.start,
+                direction=side,
+                depth=bounds.depth,
+                at=at,
+                which=bounds.which,
+                most=max(bounds.most // len(bounds.directions), 1),
+                rows=place.rows if side == "up" and bounds.which == "all" else (),
+            )
+            for side in bounds.directions
+        }
+    )
+
+
+async def answer(
+    connection: AsyncConnection[TupleRow], place: Place, bounds: Bounds, at: datetime, catalog: str
 ) -> dict[str, Any]:
-    """Return what is within ``depth`` steps of a place, at most ``most`` edges of it."""
-    walks: dict[Direction, Walk] = {}
-    sides: Sequence[Direction] = ("up", "down") if direction == "both" else (direction,)
-    for side in sides:
-        walks[side] = await walk(
-            connection,
-            _start(place, which),
-            direction=side,
-            depth=depth,
-            at=at,
-            which=which,
-            most=most // len(sides),
-            rows=place.rows if side == "up" and which == "all" else (),
-        )
-    edges = {edge_id: edge for found in walks.values() for edge_id, edge in found.edges.items()}
-    asked = {place.field} if place.field is not None else {place.fields[WHOLE]} if WHOLE in place.fields else set()
-    ends = asked | {edge[side] for edge in edges.values() for side in ("source_field", "target_field")}
-    answer = await pieces(connection, ends, edges.values(), catalog, also=[place.node["id"]])
-    _measure(answer["nodes"], walks)
+    """Return what is around a place, as one answer."""
+    around = await look(connection, place, bounds, at)
+    edges = around.edges.values()
+    asked = [place.fields[name] for name in {place.column or WHOLE} if name in place.fields]
+    found = await pieces(connection, {*asked, *ends(edges)}, edges, catalog, also=[place.node["id"]])
+    _measure(found["nodes"], around.walks)
     return {
         "of": {"node": place.node["id"], "field": place.field},
-        "at": None if at == NOW else at,
-        **answer,
-        "truncated": any(found.truncated for found in walks.values()),
+        "at": shown(at),
+        **found,
+        "truncated": around.truncated,
     }
 
 
-def _start(place: Place, which: Which) -> list[int]:
-    if which == "tables":
-        return [place.fields[WHOLE]] if WHOLE in place.fields else []
-    return place.start
+def shown(at: datetime) -> datetime | None:
+    """Return the time an answer is of; None for now."""
+    return None if at == NOW else at
+
+
+def ends(edges: Iterable[Edge]) -> set[int]:
+    """Return every column at an end of an edge."""
+    return {edge[side] for edge in edges for side in ("source_field", "target_field")}
 
 
 async def pieces(

@@ -24,7 +24,7 @@ SELECT kind, namespace, name, column_name, node, field, process, description FRO
     SELECT 'column', n.namespace, n.name, f.name, n.node_id, f.field_id, NULL, f.description, lower(f.name), 1
     FROM field f JOIN node n USING (node_id)
     WHERE f.name <> '' AND f.removed_at IS NULL AND lower(f.name) LIKE ANY (%(words)s)
-      AND lower(n.name || '.' || f.name) LIKE ALL (%(words)s)
+      AND lower(n.namespace || '/' || n.name || '.' || f.name) LIKE ALL (%(words)s)
     UNION ALL
     SELECT 'process', p.namespace, p.name, '', NULL, NULL, p.process_id, p.kind, lower(p.name), 2
     FROM process p WHERE lower(p.name) LIKE ALL (%(words)s)

@@ -11,17 +11,19 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, dict_row
 
 Direction = Literal["up", "down"]
+Sides = Literal["up", "down", "both"]
 Which = Literal["all", "direct", "tables"]
 """Which edges to follow: every one, those that carry values, or those between tables as wholes."""
 
-_COLUMNS: LiteralString = """edge_id, source_field, target_field, process_id, direct, how, believed, expression,
+COLUMNS: LiteralString = """edge_id, source_field, target_field, process_id, direct, how, believed, expression,
     first_seen, last_seen, ended_at"""
 _VALID: LiteralString = "first_seen <= %(at)s AND (ended_at IS NULL OR ended_at > %(at)s)"
 _ENDS: Mapping[Direction, tuple[LiteralString, LiteralString]] = {
     "down": ("source_field", "target_field"),
     "up": ("target_field", "source_field"),
 }
-_ONLY: Mapping[Which, LiteralString] = {"all": "", "direct": " AND direct", "tables": " AND how = ''"}
+ONLY: Mapping[Which, LiteralString] = {"all": "", "direct": " AND direct", "tables": " AND how = ''"}
+"""Which edges → the condition that keeps only those."""
 
 Edge = dict[str, Any]
 """A row of the table ``edge``."""
@@ -35,11 +37,20 @@ class Walk:
     distance: dict[int, int] = field(default_factory=dict)
     truncated: bool = False
 
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How far to look around a place: which ways, how many steps, along which edges, and how many at most."""
+
+    direction: Sides = "both"
+    depth: int = 3
+    which: Which = "all"
+    most: int = 2000
+
     @property
-    def ends(self) -> set[int]:
-        """Every column at an end of an edge, and those the walk started from."""
-        sides = {edge[side] for edge in self.edges.values() for side in ("source_field", "target_field")}
-        return sides | set(self.distance)
+    def directions(self) -> tuple[Direction, ...]:
+        """The ways, one by one."""
+        return ("up", "down") if self.direction == "both" else (self.direction,)
 
 
 async def walk(
@@ -64,7 +75,7 @@ async def walk(
     for step in range(1, depth + 1):
         extra = await _level(connection, rows, direction, at, " AND how <> ''", most - len(found.edges)) if rows else []
         rows = ()
-        level = await _level(connection, frontier, direction, at, _ONLY[which], most - len(found.edges) - len(extra))
+        level = await _level(connection, frontier, direction, at, ONLY[which], most - len(found.edges) - len(extra))
         _, far = _ENDS[direction]
         frontier = set()
         for edge in [*extra, *level]:
@@ -92,7 +103,7 @@ async def _level(
     valid = _VALID if at is not None else "true"
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            f"SELECT {_COLUMNS} FROM edge WHERE {near} = ANY(%(frontier)s) AND {valid}{only}"  # noqa: S608 - constants only
+            f"SELECT {COLUMNS} FROM edge WHERE {near} = ANY(%(frontier)s) AND {valid}{only}"  # noqa: S608 - constants only
             " ORDER BY edge_id LIMIT %(most)s",
             {"frontier": list(frontier), "at": at, "most": max(room, 0) + 1},
         )
