@@ -12,6 +12,7 @@ def _environment(site: Site) -> dict[str, str]:
         options.HOST: site.host,
         options.PORT: str(site.ports["lineage"]),
         options.CATALOG: site.settings.catalog.name,
+        options.CYTOSCAPE: str(site.artifacts["cytoscape"]),
         options.TOKEN: site.secrets["lineage.token"],
         "PGPASSWORD": site.secrets["postgres.lineage"],
         "PATH": "/usr/bin:/bin",
@@ -26,6 +27,7 @@ def _module(site: Site, name: str) -> list[str]:
 LINEAGE = Component(
     name="lineage",
     summary="receives OpenLineage events and keeps the graph of runs, jobs and datasets",
+    artifacts=("cytoscape",),
     pythons=("lakehold",),
     ports={"": 18090},
     needs=("postgres",),

@@ -22,7 +22,8 @@ from lakehold.lineage import ask, database
 from lakehold.lineage.answer import AnswerError, plain
 from lakehold.lineage.derive import Deriver
 from lakehold.lineage.event import Event, Rejected, parse, parse_batch
-from lakehold.lineage.explore import api
+from lakehold.lineage.explore import api, page
+from lakehold.lineage.explore.session import Sessions
 from lakehold.lineage.journal import Journal, Receipt, UnavailableError
 from lakehold.lineage.jsontext import MalformedError
 from lakehold.lineage.options import Options
@@ -34,6 +35,7 @@ class Service:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._authorization = b"Bearer " + options.token.encode("utf-8")
+        self.sessions = Sessions(token=options.token)
         self._deriver = Deriver(options.database)
         self._journal = Journal(options.database, backlog_bytes=options.backlog_bytes, committed=self._deriver.wake)
         # A pool that keeps connections waits longer and longer before it looks for a PostgreSQL that was gone;
@@ -125,9 +127,10 @@ class Service:
         return JSONResponse({"status": "ok"})
 
     def authorize(self, request: Request) -> None:
-        """Raise :class:`AnswerError` when a request does not carry the token."""
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if not hmac.compare_digest(given, self._authorization):
+        """Raise :class:`AnswerError` unless a request carries the token or, to ask only, a session of the page."""
+        given = request.headers.get("authorization", "")
+        asks = request.method in {"GET", "HEAD"} and self.sessions.good(given.removeprefix("Bearer "))
+        if not asks and not hmac.compare_digest(given.encode("latin-1"), self._authorization):
             raise AnswerError(401, "the token is missing or wrong: send Authorization: Bearer <token>")
 
     async def _append(self, events: list[Event], rejected: list[Rejected]) -> Receipt:
@@ -214,6 +217,7 @@ def create_app(options: Options) -> Starlette:
             Route("/api/v1/events/{event_id:int}", service.event, methods=["GET"]),
             *(Route(f"/api/v1/{name}", service.listing(name), methods=["GET"]) for name in ask.QUESTIONS),
             *api.routes(service.authorize, service.reader, options.catalog),
+            *page.routes(service.sessions, options.cytoscape),
             Route("/health", service.health, methods=["GET"]),
         ],
         exception_handlers={AnswerError: _answer, ClientDisconnect: _gone},

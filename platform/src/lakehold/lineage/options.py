@@ -15,6 +15,7 @@ TOKEN_FILE = "LAKEHOLD_LINEAGE_TOKEN_FILE"  # noqa: S105 - the variable's name, 
 HOST = "LAKEHOLD_LINEAGE_HOST"
 PORT = "LAKEHOLD_LINEAGE_PORT"
 CATALOG = "LAKEHOLD_LINEAGE_CATALOG"
+CYTOSCAPE = "LAKEHOLD_LINEAGE_CYTOSCAPE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,8 @@ class Options:
     token: str = field(repr=False)
     catalog: str = "lakehouse"
     """The Iceberg catalog's name: the namespace of its tables."""
+    cytoscape: Path | None = None
+    """The folder of the library that draws the page's graph; without it the page only lists."""
     body_bytes: int = 16 * 1024 * 1024
     """Most bytes of one request, after decompression."""
     backlog_bytes: int = 64 * 1024 * 1024
@@ -51,6 +54,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Options:
         port=int(port),
         token=_token(environment),
         catalog=environment.get(CATALOG) or "lakehouse",
+        cytoscape=Path(environment[CYTOSCAPE]) if environment.get(CYTOSCAPE) else None,
     )
 
 
