@@ -27,6 +27,8 @@ from lakehold.lineage.explore.session import Sessions
 from lakehold.lineage.journal import Journal, Receipt, UnavailableError
 from lakehold.lineage.jsontext import MalformedError
 from lakehold.lineage.options import Options
+from lakehold.lineage.sinks import api as sinks_api
+from lakehold.lineage.sinks.group import Sinks, configured
 
 
 class Service:
@@ -38,6 +40,7 @@ class Service:
         self.sessions = Sessions(token=options.token)
         self._deriver = Deriver(options.database)
         self._journal = Journal(options.database, backlog_bytes=options.backlog_bytes, committed=self._deriver.wake)
+        self._sinks = Sinks(options.database, configured(options.sinks))
         # A pool that keeps connections waits longer and longer before it looks for a PostgreSQL that was gone;
         # questions are rare enough to connect for each.
         self._readers = AsyncNullConnectionPool(
@@ -54,11 +57,13 @@ class Service:
         """Run the background work for as long as the server answers; on the way out, commit what waits."""
         self._journal.start()
         graph = asyncio.create_task(self._deriver.run(), name="graph")
+        self._sinks.start()
         await self._readers.open(wait=False)
         try:
             yield
         finally:
             await self._journal.stop()
+            await self._sinks.stop()
             graph.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await graph
@@ -218,6 +223,7 @@ def create_app(options: Options) -> Starlette:
             *(Route(f"/api/v1/{name}", service.listing(name), methods=["GET"]) for name in ask.QUESTIONS),
             *api.routes(service.authorize, service.reader, options.catalog),
             *page.routes(service.sessions, options.cytoscape),
+            *sinks_api.routes(service.authorize, service.reader),
             Route("/health", service.health, methods=["GET"]),
         ],
         exception_handlers={AnswerError: _answer, ClientDisconnect: _gone},

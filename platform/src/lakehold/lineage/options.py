@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehold.errors import ConfigError
+from lakehold.lineage.sinks import settings as sinks
 
 DATABASE = "LAKEHOLD_LINEAGE_DATABASE"
 TOKEN = "LAKEHOLD_LINEAGE_TOKEN"  # noqa: S105 - the variable's name, not a token
@@ -30,6 +31,8 @@ class Options:
     """The Iceberg catalog's name: the namespace of its tables."""
     cytoscape: Path | None = None
     """The folder of the library that draws the page's graph; without it the page only lists."""
+    sinks: sinks.SinkOptions = field(default_factory=sinks.SinkOptions)
+    """Who else is told."""
     body_bytes: int = 16 * 1024 * 1024
     """Most bytes of one request, after decompression."""
     backlog_bytes: int = 64 * 1024 * 1024
@@ -53,6 +56,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Options:
         host=environment.get(HOST, "127.0.0.1"),
         port=int(port),
         token=_token(environment),
+        sinks=sinks.load(environment),
         catalog=environment.get(CATALOG) or "lakehouse",
         cytoscape=Path(environment[CYTOSCAPE]) if environment.get(CYTOSCAPE) else None,
     )

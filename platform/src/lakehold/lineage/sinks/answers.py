@@ -1,0 +1,65 @@
+"""What an HTTP answer means to who sends: taken, refused for good, or not now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from lakehold.lineage.sinks.model import RefusedError, UnavailableError
+
+_LATER = frozenset({408, 423, 425, 429, 502, 503, 504})
+_DENIED = frozenset({401, 403, 407})
+_DENIED_SECONDS = 30.0
+"""A wrong token is mended by a person, who need not wait long afterwards."""
+
+
+class FailedError(UnavailableError):
+    """The other side broke over this item (5xx): it may be the item's fault or its own."""
+
+
+def judge(answer: httpx.Response) -> None:
+    """Return when the answer says taken; else raise what it means.
+
+    :class:`UnavailableError` for what is the other side's state (too many requests, a wrong token, shutting down),
+    :class:`FailedError` for a 5xx that might come from the item, :class:`RefusedError` for the rest.
+    """
+    status = answer.status_code
+    if answer.is_success:
+        return
+    reason = f"{status} {say(answer)}".strip()
+    if status in _DENIED:
+        raise UnavailableError(f"it does not let us in: {reason}", retry_after=_DENIED_SECONDS)
+    if status in _LATER:
+        raise UnavailableError(reason, retry_after=retry_after(answer))
+    if status >= 500:
+        raise FailedError(reason, retry_after=retry_after(answer))
+    raise RefusedError(reason)
+
+
+def broken(problem: httpx.TransportError) -> UnavailableError:
+    """Return the error for a request without an answer; whether it was taken is not known."""
+    return UnavailableError(f"no answer: {type(problem).__name__} {problem}".strip())
+
+
+def say(answer: httpx.Response, most: int = 300) -> str:
+    """Return the first line of what an answer says, without what may be a whole page of HTML."""
+    lines = answer.text.strip().splitlines()
+    return lines[0][:most] if lines else ""
+
+
+def retry_after(answer: httpx.Response, now: datetime | None = None) -> float | None:
+    """Return the seconds of ``Retry-After``, which may be a number or a date."""
+    text = answer.headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
