@@ -126,11 +126,12 @@ CREATE TABLE writing (
     process_id  bigint NOT NULL REFERENCES process,
     process_run uuid NOT NULL,
     shape_id    bigint NOT NULL REFERENCES shape,
-    replaces    boolean NOT NULL,
+    ends        boolean NOT NULL,
+    settled     boolean NOT NULL DEFAULT false,
     at          timestamptz NOT NULL,
     PRIMARY KEY (run_id, target_node)
 );
-COMMENT ON TABLE writing IS 'That a run wrote a table, and what into it. replaces: nothing that was there before is left.';
+COMMENT ON TABLE writing IS 'That a run wrote a table, and what from. ends: what it did not read does not feed the table any more; settled: edge says so.';
 CREATE INDEX writing_process ON writing (process_id, target_node, at);
 CREATE INDEX writing_process_run ON writing (process_run);
 CREATE INDEX writing_shape ON writing (shape_id);
@@ -173,6 +174,6 @@ CREATE TABLE change (
     kind      text NOT NULL CHECK (kind IN ('node', 'process', 'run', 'edge', 'quality')),
     id        text NOT NULL
 );
-COMMENT ON TABLE change IS 'What became different, in the order of the commits, for sinks to read. id: that of the node, process, run or edge; for quality that of the run which tested.';
+COMMENT ON TABLE change IS 'What became different, in the order of the commits, for sinks to read. id: that of the node, process or run; source_node:target_node of edges; for quality that of the run which tested.';
 
 INSERT INTO stage (name) VALUES ('graph2');
