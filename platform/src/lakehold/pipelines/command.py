@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from lakehold.config.maker import PARENT, ROOT_PARENT
 from lakehold.config.platform import Platform, load
 from lakehold.pipelines import shadows
-from lakehold.pipelines.openlineage import parents
+from lakehold.pipelines.openlineage import ancestry
 
 _GUARD = Path(__file__).with_name("guard.py")
 _GRACE_SECONDS = 4
@@ -124,7 +125,7 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
 
     @staticmethod
     def _common(context: Mapping[str, Any], platform: Platform) -> dict[str, str]:
-        task, root = parents(context)
+        started_by = ancestry(context)
         ti = context["ti"]
         kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return {
@@ -133,8 +134,8 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": str(Path(platform.checkout) / "platform" / "src"),
             "PYTHONUNBUFFERED": "1",
-            "OPENLINEAGE_PARENT_ID": task,
-            "OPENLINEAGE_ROOT_PARENT_ID": root,
+            PARENT: str(started_by.task or ""),
+            ROOT_PARENT: str(started_by.root or ""),
             "LAKEHOLD_DAG_ID": ti.dag_id,
             "LAKEHOLD_TASK_ID": ti.task_id,
             "LAKEHOLD_RUN_ID": ti.run_id,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from lakehold.config.ancestry import spark_conf
 from lakehold.config.platform import Platform, load
 from lakehold.errors import DataError
 from lakehold.pipelines import spark_submit
 from lakehold.pipelines.command import Command, checkout_of
-from lakehold.pipelines.openlineage import parent_conf, parents
+from lakehold.pipelines.openlineage import ancestry
 
 
 class SparkJob(Command):
@@ -49,7 +50,7 @@ class SparkJob(Command):
         conf = {
             "spark.app.name": name,
             "spark.openlineage.appName": name,
-            **parent_conf(*parents(context)),
+            **spark_conf(ancestry(context)),
             **self.conf,
         }
         program = checkout_of(context, platform) / self.program

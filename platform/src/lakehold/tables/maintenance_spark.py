@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lakehold.config import ancestry
 from lakehold.config.platform import Platform
 from lakehold.errors import ConflictError, RunFailedError
 from lakehold.tables.policy import Policy
@@ -44,8 +45,10 @@ def rewrite(platform: Platform, kind: str, state: TableState, policy: Policy, se
     """
     submit = Path(platform.pythons["engine"]).with_name("spark-submit")
     call = procedure(platform.trino.catalog, kind, state, policy)
+    conf = {"spark.openlineage.appName": "table_maintenance", **ancestry.spark_conf(ancestry.of_environment())}
+    given = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     result = subprocess.run(
-        [str(submit), "--properties-file", platform.spark_properties, str(Path(__file__)), call],
+        [str(submit), "--properties-file", platform.spark_properties, *given, str(Path(__file__)), call],
         env={
             "JAVA_HOME": platform.spark_java_home,
             "PYSPARK_PYTHON": platform.pythons["engine"],
