@@ -63,4 +63,10 @@ def _result(row: dict[str, Any], catalog: str) -> dict[str, Any]:
     namespace, name, column = row.pop("namespace"), row.pop("name"), row.pop("column_name")
     if row["process"] is not None:
         return {**row, "title": name, "description": row["description"]}
-    return {**row, "title": names.column_title(Column(Table(namespace, name), column or WHOLE), catalog)}
+    table = Table(namespace, name)
+    return {
+        **row,
+        "title": names.column_title(Column(table, column or WHOLE), catalog),
+        "table": names.title(table, catalog),
+        "column": column or None,
+    }
