@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 from lakehold.components.lineage import LINEAGE
@@ -10,8 +11,8 @@ SITE = Site(
     state=Path("/state"),
     artifacts={"cytoscape": Path("/store/cytoscape")},
     pythons={"lakehold": Path("/env/bin/python")},
-    ports={"postgres": 15432, "lineage": 18090},
-    secrets={"lineage.token": "the-token-of-lineage", "postgres.lineage": "the-password"},
+    ports={"postgres": 15432, "lineage": 18090, "objectstore": 17070},
+    secrets={"lineage.token": "the-token-of-lineage", "postgres.lineage": "the-password", "s3.lineage": "the-s3-key"},
 )
 
 
@@ -27,3 +28,12 @@ def test_it_listens_on_loopback_and_answers_for_its_health_there() -> None:
     assert environment["LAKEHOLD_LINEAGE_HOST"] == "127.0.0.1"
     assert LINEAGE.processes[0].health(SITE) == Http(url="http://127.0.0.1:18090/health")
     assert "the-password" not in environment["LAKEHOLD_LINEAGE_DATABASE"]
+
+
+def test_it_reads_a_jdbc_catalog_and_leaves_an_outside_one_alone() -> None:
+    environment = LINEAGE.processes[0].environment(SITE)
+    assert environment["LAKEHOLD_LINEAGE_CATALOG_DATABASE"] == "host=127.0.0.1 port=15432 dbname=catalog user=lineage"
+    assert environment["LAKEHOLD_LINEAGE_S3_SECRET_KEY"] == "the-s3-key"
+    outside = Settings.model_validate({"catalog": {"type": "rest", "uri": "https://catalog.example"}})
+    environment = LINEAGE.processes[0].environment(dataclasses.replace(SITE, settings=outside))
+    assert not [name for name in environment if "CATALOG_DATABASE" in name or "S3" in name]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lakehold.components.model import Component, Http, Process, Site, Task
 from lakehold.lineage import options
+from lakehold.tables.bootstrap import DATABASE
+from lakehold.tables.catalog import REGION, s3_endpoint
 
 
 def _environment(site: Site) -> dict[str, str]:
@@ -17,6 +19,20 @@ def _environment(site: Site) -> dict[str, str]:
         "PGPASSWORD": site.secrets["postgres.lineage"],
         "PATH": "/usr/bin:/bin",
         "TZ": "UTC",
+        **_catalog(site),
+    }
+
+
+def _catalog(site: Site) -> dict[str, str]:
+    """Where the JDBC catalog can be read; an outside REST catalog keeps its pointers to itself."""
+    if site.settings.catalog.type != "jdbc":
+        return {}
+    return {
+        options.CATALOG_DATABASE: f"host={site.host} port={site.ports['postgres']} dbname={DATABASE} user=lineage",
+        options.S3_ENDPOINT: s3_endpoint(site),
+        options.S3_REGION: REGION,
+        options.S3_ACCESS: "lineage",
+        options.S3_SECRET: site.secrets["s3.lineage"],
     }
 
 
@@ -31,7 +47,7 @@ LINEAGE = Component(
     pythons=("lakehold",),
     ports={"": 18090},
     needs=("postgres",),
-    secrets=("lineage.token", "postgres.lineage"),
+    secrets=("lineage.token", "postgres.lineage", "s3.lineage"),
     before=(Task(name="lineage-migrate", command=lambda site: _module(site, "migrate"), environment=_environment),),
     processes=(
         Process(

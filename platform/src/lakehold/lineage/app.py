@@ -18,12 +18,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lakehold.lineage import ask, database
+from lakehold.lineage import ask, database, trino
 from lakehold.lineage.answer import AnswerError, plain
+from lakehold.lineage.catalog.reader import Reader
 from lakehold.lineage.derive import Deriver
 from lakehold.lineage.event import Event, Rejected, parse, parse_batch
 from lakehold.lineage.explore import api, page
 from lakehold.lineage.explore.session import Sessions
+from lakehold.lineage.graph.child import GraphProcess
 from lakehold.lineage.journal import Journal, Receipt, UnavailableError
 from lakehold.lineage.jsontext import MalformedError
 from lakehold.lineage.options import Options
@@ -38,7 +40,8 @@ class Service:
         self._options = options
         self._authorization = b"Bearer " + options.token.encode("utf-8")
         self.sessions = Sessions(token=options.token)
-        self._deriver = Deriver(options.database)
+        self._graph = GraphProcess(options.database, options.catalog)
+        self._deriver = Deriver(options.database, derived=self._graph.wake)
         self._journal = Journal(options.database, backlog_bytes=options.backlog_bytes, committed=self._deriver.wake)
         self._sinks = Sinks(options.database, configured(options.sinks))
         # A pool that keeps connections waits longer and longer before it looks for a PostgreSQL that was gone;
@@ -56,17 +59,21 @@ class Service:
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         """Run the background work for as long as the server answers; on the way out, commit what waits."""
         self._journal.start()
-        graph = asyncio.create_task(self._deriver.run(), name="graph")
+        deriver = asyncio.create_task(self._deriver.run(), name="deriver")
+        graph = asyncio.create_task(self._graph.run(), name="graph")
         self._sinks.start()
+        source = self._options.source
+        catalog = asyncio.create_task(Reader(self._options.database, source).run(), name="catalog") if source else None
         await self._readers.open(wait=False)
         try:
             yield
         finally:
             await self._journal.stop()
             await self._sinks.stop()
-            graph.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await graph
+            for task in filter(None, (deriver, graph, catalog)):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             await self._readers.close()
 
     async def receive(self, request: Request) -> Response:
@@ -78,6 +85,23 @@ class Service:
         except MalformedError as problem:
             await self._append([], [Rejected(body=body, reason=str(problem))])
             raise AnswerError(400, str(problem)) from None
+        receipt = await self._append([event], [])
+        if receipt.refused:
+            raise AnswerError(400, receipt.refused[0][1])
+        return Response(status_code=201)
+
+    async def receive_trino(self, request: Request) -> Response:
+        """Take what Trino says of a query: 201 once it is durable, 204 for a query that only reads."""
+        self.authorize(request)
+        body = await self._body(request)
+        try:
+            translated = trino.run_event(body, request.query_params.get("namespace", "lakehold"))
+            event = parse(translated) if translated else None
+        except MalformedError as problem:
+            await self._append([], [Rejected(body=body, reason=f"from Trino: {problem}")])
+            raise AnswerError(400, str(problem)) from None
+        if event is None:
+            return Response(status_code=204)
         receipt = await self._append([event], [])
         if receipt.refused:
             raise AnswerError(400, receipt.refused[0][1])
@@ -219,6 +243,7 @@ def create_app(options: Options) -> Starlette:
         routes=[
             Route("/api/v1/lineage", service.receive, methods=["POST"]),
             Route("/api/v1/lineage/batch", service.receive_batch, methods=["POST"]),
+            Route("/api/v1/trino", service.receive_trino, methods=["POST"]),
             Route("/api/v1/events/{event_id:int}", service.event, methods=["GET"]),
             *(Route(f"/api/v1/{name}", service.listing(name), methods=["GET"]) for name in ask.QUESTIONS),
             *api.routes(service.authorize, service.reader, options.catalog),

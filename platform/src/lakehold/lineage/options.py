@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehold.errors import ConfigError
+from lakehold.lineage.catalog.source import Source, Store
 from lakehold.lineage.sinks import settings as sinks
 
 DATABASE = "LAKEHOLD_LINEAGE_DATABASE"
@@ -17,6 +18,11 @@ HOST = "LAKEHOLD_LINEAGE_HOST"
 PORT = "LAKEHOLD_LINEAGE_PORT"
 CATALOG = "LAKEHOLD_LINEAGE_CATALOG"
 CYTOSCAPE = "LAKEHOLD_LINEAGE_CYTOSCAPE"
+CATALOG_DATABASE = "LAKEHOLD_LINEAGE_CATALOG_DATABASE"
+S3_ENDPOINT = "LAKEHOLD_LINEAGE_S3_ENDPOINT"
+S3_REGION = "LAKEHOLD_LINEAGE_S3_REGION"
+S3_ACCESS = "LAKEHOLD_LINEAGE_S3_ACCESS_KEY"
+S3_SECRET = "LAKEHOLD_LINEAGE_S3_SECRET_KEY"  # noqa: S105 - the variable's name, not a secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,8 @@ class Options:
     """The folder of the library that draws the page's graph; without it the page only lists."""
     sinks: sinks.SinkOptions = field(default_factory=sinks.SinkOptions)
     """Who else is told."""
+    source: Source | None = None
+    """Where the catalog can be read; without it only events tell of tables, and there is no coverage."""
     body_bytes: int = 16 * 1024 * 1024
     """Most bytes of one request, after decompression."""
     backlog_bytes: int = 64 * 1024 * 1024
@@ -46,6 +54,11 @@ def database(environment: Mapping[str, str] = os.environ) -> str:
     return _required(environment, DATABASE)
 
 
+def catalog(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the name of the Iceberg catalog."""
+    return environment.get(CATALOG) or "lakehouse"
+
+
 def load(environment: Mapping[str, str] = os.environ) -> Options:
     """Read the environment; :class:`ConfigError` names the variable that is missing or wrong."""
     port = _required(environment, PORT)
@@ -57,8 +70,23 @@ def load(environment: Mapping[str, str] = os.environ) -> Options:
         port=int(port),
         token=_token(environment),
         sinks=sinks.load(environment),
-        catalog=environment.get(CATALOG) or "lakehouse",
+        catalog=catalog(environment),
         cytoscape=Path(environment[CYTOSCAPE]) if environment.get(CYTOSCAPE) else None,
+        source=_source(environment),
+    )
+
+
+def _source(environment: Mapping[str, str]) -> Source | None:
+    if not environment.get(CATALOG_DATABASE):
+        return None
+    store = Store(
+        endpoint=_required(environment, S3_ENDPOINT),
+        region=_required(environment, S3_REGION),
+        access=_required(environment, S3_ACCESS),
+        secret=_required(environment, S3_SECRET),
+    )
+    return Source(
+        name=catalog(environment), database=_required(environment, CATALOG_DATABASE), store=store
     )
 
 

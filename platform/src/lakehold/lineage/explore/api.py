@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lakehold.lineage.answer import AnswerError, plain
+from lakehold.lineage.catalog import coverage
 from lakehold.lineage.explore import browse, changes, describe, find, graph, impact, search
 from lakehold.lineage.explore.asked import MOST_EDGES, Asked
 
@@ -79,9 +80,16 @@ async def _process(connection: Connection, asked: Asked, catalog: str) -> dict[s
     return await browse.process(connection, id_, asked.moment("at"), catalog)
 
 
+async def _coverage(connection: Connection, asked: Asked, catalog: str) -> dict[str, Any]:
+    since = asked.moment("since") if asked.optional("since") else None
+    limit = asked.number("limit", 1000, coverage.MOST_ROWS)
+    return await coverage.coverage(connection, catalog, table=asked.optional("table"), since=since, limit=limit)
+
+
 _AROUND = {"of", "direction", "depth", "edges", "limit"}
 QUESTIONS: dict[str, tuple[Question, set[str]]] = {
     "graph": (_graph, _AROUND | {"at"}),
+    "coverage": (_coverage, {"table", "since", "limit"}),
     "search": (_search, {"q", "limit"}),
     "node": (_node, {"name", "at"}),
     "impact": (_impact, {"of", "at"}),

@@ -1,0 +1,135 @@
+"""The background task that reads the catalog: what is new in it, what events say of it, which run made what."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
+
+from lakehold.lineage.catalog import clues, keep, pointers
+from lakehold.lineage.catalog.described import Described, described
+from lakehold.lineage.catalog.files import Files, UnreadableError
+from lakehold.lineage.catalog.match import match
+from lakehold.lineage.catalog.pointers import Name
+from lakehold.lineage.catalog.source import Source
+from lakehold.lineage.database import LOST, connect
+
+log = logging.getLogger(__name__)
+
+Connection = AsyncConnection[TupleRow]
+
+_LOCK = 5_270_005
+"""Key of the advisory lock that lets one service of several read the catalog."""
+_LOOK_SECONDS = 2.0
+_MATCH_SECONDS = 30.0
+"""How often to match again what has no run yet, when nothing seems to have happened."""
+_AT_ONCE = 8
+_STATE = """
+INSERT INTO catalog_reading AS c (catalog, read_at, problem, unread)
+VALUES (%(catalog)s, CASE WHEN %(problem)s = '' THEN clock_timestamp() END, %(problem)s, %(unread)s)
+ON CONFLICT (catalog) DO UPDATE SET read_at = coalesce(excluded.read_at, c.read_at), problem = excluded.problem,
+    unread = excluded.unread
+"""
+
+
+class Reader:
+    """Reads one catalog over and over."""
+
+    def __init__(self, database: str, source: Source) -> None:
+        self._database = database
+        self._source = source
+        self._files: Files | None = None
+        self._unread: dict[str, str] = {}
+        self._told = ""
+
+    async def run(self) -> None:
+        """Work until cancelled; outlives PostgreSQL and the object store."""
+        while True:
+            try:
+                async with await connect(self._database, "catalog") as connection:
+                    await self._serve(connection)
+            except LOST as problem:
+                log.info("the catalog's reader waits for PostgreSQL: %s", problem)
+            except psycopg.Error:
+                # It stays where it is, loudly, and tries again; GET /api/v1/coverage shows how old its picture is.
+                log.exception("what the catalog says cannot be written down")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _serve(self, connection: Connection) -> None:
+        while True:
+            row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))).fetchone()
+            if row and row[0]:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+        last = 0.0
+        clock = asyncio.get_running_loop().time
+        while True:
+            new = await self.read(connection)
+            new += await self._events(connection)
+            if new or clock() - last > _MATCH_SECONDS:
+                await match(connection)
+                last = clock()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def read(self, connection: Connection) -> int:
+        """Take in what has changed in the catalog since the last time; return how many tables."""
+        try:
+            async with await connect(self._source.database, "catalog-read") as catalog:
+                found = await pointers.read(catalog, self._source.name)
+        except psycopg.Error as problem:
+            await self._state(connection, f"its database cannot be read: {str(problem).strip()}")
+            return 0
+        known: dict[str, str] = dict(
+            await (await connection.execute("SELECT name, metadata FROM catalog_entry")).fetchall()
+        )
+        changed = {name: location for name, location in found.items() if known.get(str(name)) != location}
+        here = {str(name) for name in found}
+        gone = [Name(*name.rsplit(".", 1)) for name in known if name not in here]
+        if gone:
+            await keep.forget(connection, gone)
+        self._unread = {}
+        await self._take(connection, changed, set(found))
+        await self._state(connection, "")
+        return len(changed) + len(gone)
+
+    async def _take(self, connection: Connection, changed: Mapping[Name, str], found: set[Name]) -> None:
+        """Read the files of the changed tables, some at a time, and write them down in their order."""
+        names = list(changed)
+        for begin in range(0, len(names), _AT_ONCE):
+            some = names[begin : begin + _AT_ONCE]
+            read = await asyncio.gather(*(asyncio.to_thread(self._load, changed[name]) for name in some))
+            for name, table in zip(some, read, strict=True):
+                if isinstance(table, str):
+                    self._unread[str(name)] = table
+                    continue
+                own = not name.is_shadow or name.target not in found
+                await keep.keep(connection, self._source.name, name, changed[name], table, own=own)
+
+    def _load(self, location: str) -> Described | str:
+        """Return what a metadata file says, or why that cannot be known; in a thread of its own."""
+        if self._files is None:
+            self._files = Files(self._source.store)
+        try:
+            return described(self._files.read(location))
+        except (UnreadableError, ValueError) as problem:
+            return str(problem)
+
+    async def _events(self, connection: Connection) -> int:
+        count = 0
+        while step := await clues.step(connection):
+            count += step
+            await asyncio.sleep(0)
+        return count
+
+    async def _state(self, connection: Connection, problem: str) -> None:
+        values = {"catalog": self._source.name, "problem": problem, "unread": Jsonb(self._unread)}
+        told = problem or "; ".join(f"{name}: {why}" for name, why in self._unread.items())
+        if told and told != self._told:
+            log.warning("the catalog cannot be read as a whole: %s", told)
+        self._told = told
+        await connection.execute(_STATE, values)

@@ -1,0 +1,24 @@
+"""Where the catalog is that the reader reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """The object store with the tables' files, and as whom to ask it."""
+
+    endpoint: str
+    region: str
+    access: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A JDBC catalog: its name, its database (libpq connection string), and the store of its metadata files."""
+
+    name: str
+    database: str = field(repr=False)
+    store: Store
