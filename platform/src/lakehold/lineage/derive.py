@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import psycopg
 from psycopg import AsyncConnection
@@ -103,8 +104,9 @@ async def step(connection: AsyncConnection[TupleRow], limit: int = _STEP_EVENTS)
 class Deriver:
     """Runs :func:`step` whenever there is something to do."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, derived: Callable[[], None] = lambda: None) -> None:
         self._database = database
+        self._derived = derived
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -130,6 +132,7 @@ class Deriver:
             self._wake.clear()
             while await step(connection) == _STEP_EVENTS:
                 await asyncio.sleep(0)
+            self._derived()
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
                 await asyncio.wait_for(self._wake.wait(), _LOOK_SECONDS)

@@ -1,0 +1,63 @@
+"""What gates found out: the assertions that events carry for the tables they read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from lakehold.lineage.event import storable
+from lakehold.lineage.graph import nodes
+from lakehold.lineage.graph.changes import tell
+from lakehold.lineage.graph.merge import at
+from lakehold.lineage.graph.names import Resolver
+from lakehold.lineage.graph.runs import DueRun
+from lakehold.lineage.model import Table
+
+_PUT = """
+INSERT INTO assertion_result (run_id, node_id, column_name, name, success, at, details)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (run_id, node_id, column_name, name) DO UPDATE SET
+    success = excluded.success, at = excluded.at, details = excluded.details
+"""
+_SEEN_ELSEWHERE = frozenset({"success", "column", "name"})
+
+
+async def store(connection: AsyncConnection[TupleRow], one: DueRun, resolve: Resolver) -> None:
+    """Keep the results a run's events carry."""
+    results = {(table, column, name): (ok, details) for table, column, name, ok, details in _results(one, resolve)}
+    if not results:
+        return
+    tables = await nodes.ids(connection, {table for table, _, _ in results})
+    for (table, column, name), (success, details) in results.items():
+        if table in tables:
+            values = (one.run.run_id, tables[table], column, name, success, one.at, details)
+            await connection.execute(_PUT, values)
+    await tell(connection, "quality", [one.run.run_id])
+
+
+def _results(one: DueRun, resolve: Resolver) -> Iterator[tuple[Table, str, str, bool, str]]:
+    for dataset in one.merged.get("inputs") or []:
+        # Older events have the facet among those of the dataset.
+        for holder in ("facets", "inputFacets"):
+            given = at(dataset, holder, "dataQualityAssertions", "assertions")
+            for assertion in given if isinstance(given, list) else ():
+                name = _text(assertion, "name") or _text(assertion, "assertion")
+                success = assertion.get("success") if isinstance(assertion, dict) else None
+                if name and isinstance(success, bool):
+                    table = resolve(storable(dataset["namespace"]), storable(dataset["name"]))
+                    yield table, _text(assertion, "column"), name, success, _details(assertion)
+
+
+def _details(assertion: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in assertion.items() if key not in _SEEN_ELSEWHERE}
+    # PostgreSQL's jsonb holds no NUL, nor halves of surrogate pairs.
+    return storable(json.dumps(rest, ensure_ascii=False)).replace("\\u0000", "\N{REPLACEMENT CHARACTER}")
+
+
+def _text(holder: Any, key: str) -> str:
+    value = holder.get(key) if isinstance(holder, dict) else None
+    return storable(value) if isinstance(value, str) else ""

@@ -1,0 +1,108 @@
+"""Runs that are due, each with its events merged, and what is known of their parents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from lakehold.lineage.graph.merge import Json, facet, merge
+from lakehold.lineage.graph.processes import Belongs, Process, Run
+from lakehold.lineage.graph.take import read
+
+Connection = AsyncConnection[TupleRow]
+
+_MOST_EVENTS = 40
+"""Of one run that are read, half of them its first and half its last: what it repeats every minute is nothing new."""
+
+_TAKE = """
+DELETE FROM due WHERE run_id IN (SELECT run_id FROM due LIMIT %s) RETURNING run_id
+"""
+_RUNS = """
+SELECT r.run_id, j.namespace, j.name, r.parent_run_id, r.parent_job_namespace, r.parent_job_name, r.ended_as,
+       coalesce(r.ended_at, r.last_seen), r.first_seen, r.process_id, r.process_run,
+       EXISTS (SELECT 1 FROM snapshot s WHERE s.run_id = r.run_id)
+FROM run r JOIN job j USING (job_id) WHERE r.run_id = ANY(%s) AND NOT r.sealed ORDER BY r.first_seen, r.run_id
+"""
+_EVENTS = """
+SELECT run_id, body FROM (
+    SELECT run_id, body, event_time, event_id, count(*) OVER (PARTITION BY run_id) AS events,
+           row_number() OVER (PARTITION BY run_id ORDER BY event_time, digest) AS number, digest
+    FROM event WHERE run_id = ANY(%(runs)s) AND kind = 'run') AS numbered
+WHERE number <= %(half)s OR number > events - %(half)s ORDER BY run_id, event_time, digest
+"""
+_BELONGS = """
+SELECT r.run_id, r.process_run, p.namespace, p.name, p.kind
+FROM run r JOIN process p USING (process_id) WHERE r.run_id = ANY(%s) AND r.process_run IS NOT NULL
+"""
+
+
+@dataclass(kw_only=True, slots=True)
+class DueRun:
+    """A run to derive. ``wrote``: it is known to have finished its writing, so that what it says of it is so."""
+
+    run: Run
+    at: datetime
+    first_seen: datetime
+    ended_as: str | None
+    process_id: int | None
+    process_run: UUID | None
+    committed: bool
+    """Whether the catalog has a snapshot that it made."""
+    merged: Json = field(default_factory=dict)
+
+    @property
+    def wrote(self) -> bool:
+        """Whether what it says it writes is written: an engine commits at the end of a statement or not at all."""
+        if self.ended_as is not None:
+            return self.ended_as == "COMPLETE" or self.committed
+        streams = facet(self.merged, "job", "jobType").get("processingType") == "STREAMING"
+        return self.committed or streams or self.merged.get("eventType") in (None, "OTHER")
+
+
+async def take(connection: Connection, limit: int) -> list[DueRun]:
+    """Take runs off the queue, each with its events; a run whose events are gone stays as it is."""
+    cursor = await connection.execute(_TAKE, (limit,))
+    wanted = [row[0] for row in await cursor.fetchall()]
+    if not wanted:
+        return []
+    cursor = await connection.execute(_RUNS, (wanted,))
+    found = {row[0]: _due(row) for row in await cursor.fetchall()}
+    cursor = await connection.execute(_EVENTS, {"runs": list(found), "half": _MOST_EVENTS // 2})
+    bodies: dict[UUID, list[dict[str, Any]]] = {}
+    async for run_id, body in cursor:
+        bodies.setdefault(run_id, []).append(read(body))
+    for run_id, events in bodies.items():
+        found[run_id].merged = merge(events)
+    return [one for one in found.values() if one.merged]
+
+
+def _due(row: TupleRow) -> DueRun:
+    parent_job = (row[4], row[5]) if row[4] is not None and row[5] is not None else None
+    return DueRun(
+        run=Run(run_id=row[0], job=(row[1], row[2]), parent_run_id=row[3], parent_job=parent_job),
+        ended_as=row[6],
+        at=row[7],
+        first_seen=row[8],
+        process_id=row[9],
+        process_run=row[10],
+        committed=row[11],
+    )
+
+
+async def waiting(connection: Connection) -> int:
+    """Return how many runs are due."""
+    cursor = await connection.execute("SELECT count(*) FROM due")
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def belonging(connection: Connection, runs: Collection[UUID]) -> Mapping[UUID, Belongs]:
+    """Return what these runs belong to, as far as it is known."""
+    cursor = await connection.execute(_BELONGS, (list(runs),))
+    return {row[0]: Belongs(Process(row[2], row[3], row[4]), row[1]) for row in await cursor.fetchall()}

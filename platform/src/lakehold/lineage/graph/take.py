@@ -1,0 +1,122 @@
+"""The first half of the stage ``graph2``: from events to nodes, names and columns; their runs are queued.
+
+Like the stage before it, each step is one transaction with its position, may be killed at any moment, and gives the
+same tables in whatever order events come.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from lakehold.lineage.event import Name
+from lakehold.lineage.graph import due, names, nodes
+from lakehold.lineage.model import WHOLE, Table
+
+STAGE = "graph2"
+
+_WINDOW = """
+SELECT count(*), max(event_id) FROM (
+    SELECT event_id FROM event WHERE event_id > %(low)s
+        AND event_id <= (SELECT position FROM stage WHERE name = 'graph') ORDER BY event_id LIMIT %(limit)s) AS next
+"""
+_EVENTS = """
+SELECT event_time, run_id, body FROM event WHERE event_id > %s AND event_id <= %s ORDER BY event_id
+"""
+
+
+@dataclass
+class Gathered:
+    """What a window of events says, put together so that each table and column is written once."""
+
+    catalog: str
+    seen: dict[Name, tuple[datetime, datetime]] = field(default_factory=dict)
+    places: dict[str, tuple[Table, datetime]] = field(default_factory=dict)
+    columns: dict[tuple[Name, str], tuple[nodes.Told, datetime]] = field(default_factory=dict)
+    runs: set[UUID] = field(default_factory=set)
+
+    def add(self, at: datetime, run: UUID | None, event: Mapping[str, Any]) -> None:
+        """Take in one event."""
+        if run is not None:
+            self.runs.add(run)
+        for side, name, dataset in names.datasets_of(event):
+            linked = names.by_symlink(dataset, self.catalog)
+            if linked is not None:
+                place = names.place_of(*name)
+                if place not in self.places or self.places[place][1] < at:
+                    self.places[place] = linked, at
+            first, last = self.seen.get(name, (at, at))
+            self.seen[name] = min(first, at), max(last, at)
+            # Trino lists of what it reads only the columns it used, in no order.
+            whole = side == "outputs" or linked is not None
+            for column in [nodes.Told(name=WHOLE), *nodes.columns_told(dataset, whole=whole)]:
+                self._tell(name, column, at)
+
+    def _tell(self, name: Name, column: nodes.Told, at: datetime) -> None:
+        key = name, column.name
+        known, since = self.columns.get(key, (column, at))
+        merged = nodes.Told(
+            name=column.name,
+            type=known.type or column.type,
+            position=known.position if known.position is not None else column.position,
+            description=known.description or column.description,
+        )
+        self.columns[key] = merged, min(since, at)
+
+
+async def step(connection: AsyncConnection[TupleRow], catalog: str, limit: int) -> int:
+    """Take in up to ``limit`` further events; return how many. 0 also when another process is at it."""
+    async with connection.transaction():
+        cursor = await connection.execute("SELECT position FROM stage WHERE name = %s FOR UPDATE SKIP LOCKED", (STAGE,))
+        row = await cursor.fetchone()
+        if row is None:
+            return 0
+        cursor = await connection.execute(_WINDOW, {"low": row[0], "limit": limit})
+        count, high = await cursor.fetchone() or (0, None)
+        if not count:
+            return 0
+        cursor = await connection.execute(_EVENTS, (row[0], high))
+        gathered = Gathered(catalog)
+        async for at, run, body in cursor:
+            gathered.add(at, run, read(body))
+        await _write(connection, gathered)
+        await connection.execute("UPDATE stage SET position = %s WHERE name = %s", (high, STAGE))
+    return int(count)
+
+
+def read(body: str) -> dict[str, Any]:
+    """Read the text of an event that was accepted."""
+    try:
+        event = orjson.loads(body)
+    except (orjson.JSONDecodeError, RecursionError):  # what only the slower reader takes: numbers over 64 bits, say
+        event = json.loads(body)
+    return event if isinstance(event, dict) else {}
+
+
+async def _write(connection: AsyncConnection[TupleRow], gathered: Gathered) -> None:
+    await nodes.ensure_nodes(connection, {table: (at, at) for table, at in gathered.places.values()}, gathered.catalog)
+    await nodes.ensure_places(connection, gathered.places)
+    resolve = await nodes.resolver(connection, gathered.seen, gathered.catalog)
+    raw = {name: resolve(*name) for name in gathered.seen}
+    tables: dict[Table, tuple[datetime, datetime]] = {}
+    for name, table in raw.items():
+        (first, last), (earlier, later) = gathered.seen[name], tables.get(table, gathered.seen[name])
+        tables[table] = min(first, earlier), max(last, later)
+    await nodes.ensure_nodes(connection, tables, gathered.catalog)
+    await nodes.ensure_aliases(connection, raw)
+    known = await nodes.ids(connection, tables)
+    told: dict[tuple[int, str], tuple[nodes.Told, datetime]] = {}
+    for (name, column), (what, at) in gathered.columns.items():
+        key = known[raw[name]], column
+        if key not in told or at < told[key][1]:
+            told[key] = what, at
+    await nodes.ensure_fields(connection, told)
+    await due.mark_runs(connection, gathered.runs)
