@@ -1,0 +1,82 @@
+"""SQL text → syntax tree, within bounds: what is too large or too deep is refused, whatever the text is."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+from sqlglot import Dialect, TokenType, exp
+from sqlglot.errors import SqlglotError
+from sqlglot.parser import Parser
+from sqlglot.tokenizer_core import Token
+
+from lakehold.lineage.columns.sql_scope import Unreadable
+
+MOST_CHARACTERS = 400_000
+MOST_TOKENS = 60_000
+MOST_NESTING = 40
+"""Brackets and CASEs in one another. Python's own limit comes at about fifty."""
+_STEPS_A_TOKEN = 40
+"""A statement takes one or two steps of the parser for each of its tokens; more is a search without an end."""
+
+# It warns of every statement it has no words for, with the statement, which is not for a log.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+
+_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE})
+_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END})
+
+
+def parse(sql: str, dialect: str) -> exp.Expr | None:
+    """Return the one statement of the text, ``None`` when there is none; raises `Unreadable` for anything else."""
+    if len(sql) > MOST_CHARACTERS:
+        raise Unreadable(f"the statement has {len(sql)} characters; at most {MOST_CHARACTERS} are read")
+    spoken = Dialect.get_or_raise(dialect)
+    try:
+        tokens = spoken.tokenize(sql)
+        _bounded(tokens)
+        parser = _parser(dialect)(dialect=spoken)
+        parser.steps_left = 1000 + _STEPS_A_TOKEN * len(tokens)
+        statements = [statement for statement in parser.parse(tokens, sql) if statement is not None]
+    except SqlglotError as error:
+        raise Unreadable(f"the statement cannot be parsed: {_first_line(error)}") from error
+    except RecursionError as error:
+        raise Unreadable("the statement is nested too deeply to be read") from error
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, AssertionError) as error:
+        # The parser trusts its input in places; what trips it is a statement no engine takes either.
+        raise Unreadable(f"the statement cannot be parsed: {type(error).__name__} in the parser") from error
+    if len(statements) > 1:
+        raise Unreadable(f"the text holds {len(statements)} statements")
+    return statements[0] if statements else None
+
+
+def _bounded(tokens: list[Token]) -> None:
+    if len(tokens) > MOST_TOKENS:
+        raise Unreadable(f"the statement has {len(tokens)} words; at most {MOST_TOKENS} are read")
+    depth = 0
+    for token in tokens:
+        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+        if depth > MOST_NESTING:
+            raise Unreadable("the statement is nested too deeply to be read")
+
+
+def _first_line(error: SqlglotError) -> str:
+    """What went wrong and where, without the statement around it."""
+    return str(error).splitlines()[0].split("  ")[0][:300]
+
+
+@cache
+def _parser(dialect: str) -> Any:
+    """The dialect's parser, which stops after a number of steps: some texts send it back and forth without an end."""
+    base: type[Parser] = Dialect.get_or_raise(dialect).parser_class
+
+    class Bounded(base):  # type: ignore[valid-type, misc]  # a class that is known only now
+        steps_left = 0
+
+        def _advance(self, times: int = 1) -> None:
+            self.steps_left -= 1
+            if self.steps_left < 0:
+                raise Unreadable("the statement is too ambiguous to be parsed")
+            super()._advance(times)
+
+    return Bounded
