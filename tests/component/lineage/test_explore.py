@@ -137,7 +137,7 @@ def test_an_answer_is_bounded_and_says_so(client: httpx.Client) -> None:
 
 def test_the_graph_of_a_day(made: MadeGraph, client: httpx.Client) -> None:
     made.edges("dbt:late", LATER, since=MONTH)
-    asked = {"of": "gold.delays.mean_delay", "direction": "up", "depth": 1, "edges": "direct"}
+    asked: dict[str, str | int] = {"of": "gold.delays.mean_delay", "direction": "up", "depth": 1, "edges": "direct"}
     before = lines(get(client, "graph", at="2026-01-15", **asked))
     assert before == ["silver.flights.arr_delay -> gold.delays.mean_delay AGGREGATION"]
     assert lines(get(client, "graph", at="2026-02-01T00:00:00+00:00", **asked)) == sorted([*before, *LATER])
@@ -146,7 +146,8 @@ def test_the_graph_of_a_day(made: MadeGraph, client: httpx.Client) -> None:
 
 def test_what_changed_between_two_days(made: MadeGraph, client: httpx.Client) -> None:
     made.edges("dbt:late", LATER, since=MONTH)
-    for asked in ({}, {"of": "gold.delays", "depth": 1}):
+    everywhere: dict[str, str | int] = {}
+    for asked in (everywhere, {"of": "gold.delays", "depth": 1}):
         answer = get(client, "changes", **{"from": "2026-01-15"}, to="2026-02-15", **asked)
         # By another process, so the tables' own edge came as well.
         assert lines(answer, "came") == ["silver.flights -> gold.delays", *LATER]

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakehold.cli.context import OUT, Context
+from lakehold.cli.lineage_graph import assert_, diff, impact, show
 from lakehold.lineage.client import ask
 
 _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan"}
@@ -167,3 +168,7 @@ def _service() -> tuple[str, str]:
     """Return the service's address and token of the installation the command runs in."""
     site = Context().existing_site()
     return f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]
+
+
+for _verb in (show, impact, diff, assert_):
+    lineage.add_command(_verb)
