@@ -16,7 +16,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from lakehold.lineage.graph import assertions, due, nodes, readings, runs, schemas, writings
-from lakehold.lineage.graph.changes import tell
+from lakehold.lineage.graph.changes import gathered, tell
 from lakehold.lineage.graph.edges import Pair
 from lakehold.lineage.graph.names import Resolver
 from lakehold.lineage.graph.processes import ADDS_ONLY, Belongs, Process, belongs
@@ -63,7 +63,7 @@ class _Step:
 
 async def step(connection: Connection, sql: SqlReader, limit: int) -> int:
     """Derive up to ``limit`` runs that are due; return how many were. 0 also when another process is at it."""
-    async with connection.transaction():
+    async with connection.transaction(), gathered(connection):
         cursor = await connection.execute("SELECT 1 FROM stage WHERE name = %s FOR UPDATE SKIP LOCKED", (STAGE,))
         if await cursor.fetchone() is None:
             return 0
@@ -140,6 +140,11 @@ async def _written(now: _Step, one: DueRun, found: Belongs, process: int) -> dic
         wanted[pair.target] = Put(
             run=one.run.run_id, pair=pair, process_run=found.run, shape=shape, ends=ends, at=one.at
         )  # fmt: skip
+    views = [tables[item.reading.target] for item in written if item.reading.kind == "view"]
+    if views:
+        await now.connection.execute(
+            "UPDATE node SET kind = 'view' WHERE node_id = ANY(%s) AND kind = 'table'", (views,)
+        )
     why = by_sql if isinstance(by_sql, str) else None
     if written or why is not None:
         await _store_statement(now, one, process, statement, written, why, tables)

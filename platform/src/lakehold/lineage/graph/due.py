@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -36,6 +37,17 @@ async def mark_datasets(connection: AsyncConnection[TupleRow], datasets: Collect
             "INSERT INTO due (run_id) SELECT DISTINCT run_id FROM run_dataset JOIN run USING (run_id)"
             " WHERE NOT sealed AND dataset_id = ANY(%s) ORDER BY run_id ON CONFLICT DO NOTHING",
             (list(datasets),),
+        )
+
+
+async def mark_statements(connection: AsyncConnection[TupleRow], nodes: Collection[int], since: datetime) -> None:
+    """Have the statements since then that name these tables read again, because their columns are known better."""
+    if nodes:
+        await connection.execute(
+            "INSERT INTO due (run_id) SELECT DISTINCT run_id FROM alias JOIN run_dataset USING (dataset_id)"
+            " JOIN statement s USING (run_id) JOIN run USING (run_id)"
+            " WHERE node_id = ANY(%s) AND s.sql <> '' AND s.at >= %s AND NOT sealed ORDER BY 1 ON CONFLICT DO NOTHING",
+            (list(nodes), since),
         )
 
 

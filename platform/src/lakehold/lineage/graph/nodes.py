@@ -37,7 +37,7 @@ ON CONFLICT (node_id, name) DO UPDATE SET
 WHERE excluded.first_seen < field.first_seen OR (field.type = '' AND excluded.type <> '')
    OR (field.position IS NULL AND excluded.position IS NOT NULL)
    OR (field.description = '' AND excluded.description <> '')
-RETURNING node_id
+RETURNING node_id, position IS NOT NULL, first_seen
 """
 _FIELD_IDS = """
 SELECT node_id, name, field_id
@@ -101,7 +101,11 @@ async def ensure_fields(connection: Connection, told: Mapping[tuple[int, str], t
         for (node, name), (column, at) in told.items()
     ]
     cursor = await connection.execute(_FIELDS, [list(column) for column in zip(*rows, strict=True)])
-    await tell(connection, "node", {row[0] for row in await cursor.fetchall()})
+    changed = await cursor.fetchall()
+    await tell(connection, "node", {row[0] for row in changed})
+    since = min((row[2] for row in changed if row[1]), default=None)
+    if since is not None:
+        await due.mark_statements(connection, {row[0] for row in changed if row[1]}, since)
 
 
 async def field_ids(

@@ -7,6 +7,7 @@ same tables in whatever order events come.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,11 +18,16 @@ import orjson
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from lakehold.lineage.columns import facets
 from lakehold.lineage.event import Name
 from lakehold.lineage.graph import due, names, nodes
+from lakehold.lineage.graph.changes import gathered
+from lakehold.lineage.graph.merge import at as at_path
 from lakehold.lineage.model import WHOLE, Table
 
 STAGE = "graph2"
+
+_CREATE = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*create\b", re.IGNORECASE | re.DOTALL)
 
 _WINDOW = """
 SELECT count(*), max(event_id) FROM (
@@ -47,6 +53,7 @@ class Gathered:
         """Take in one event."""
         if run is not None:
             self.runs.add(run)
+        whole = _lists_whole_tables(event)
         for side, name, dataset in names.datasets_of(event):
             linked = names.by_symlink(dataset, self.catalog)
             if linked is not None:
@@ -55,9 +62,8 @@ class Gathered:
                     self.places[place] = linked, at
             first, last = self.seen.get(name, (at, at))
             self.seen[name] = min(first, at), max(last, at)
-            # Trino lists of what it reads only the columns it used, in no order.
-            whole = side == "outputs" or linked is not None
-            for column in [nodes.Told(name=WHOLE), *nodes.columns_told(dataset, whole=whole)]:
+            columns = nodes.columns_told(dataset, whole=whole or (side == "outputs" and _makes_table(event)))
+            for column in [nodes.Told(name=WHOLE), *columns]:
                 self._tell(name, column, at)
 
     def _tell(self, name: Name, column: nodes.Told, at: datetime) -> None:
@@ -72,9 +78,19 @@ class Gathered:
         self.columns[key] = merged, min(since, at)
 
 
+def _lists_whole_tables(event: Mapping[str, Any]) -> bool:
+    """Say whether schema facets list every column in order: Trino's have only what a query uses."""
+    return facets.engine(event) != "trino"
+
+
+def _makes_table(event: Mapping[str, Any]) -> bool:
+    query = at_path(event, "job", "facets", "sql", "query")
+    return isinstance(query, str) and _CREATE.match(query) is not None
+
+
 async def step(connection: AsyncConnection[TupleRow], catalog: str, limit: int) -> int:
     """Take in up to ``limit`` further events; return how many. 0 also when another process is at it."""
-    async with connection.transaction():
+    async with connection.transaction(), gathered(connection):
         cursor = await connection.execute("SELECT position FROM stage WHERE name = %s FOR UPDATE SKIP LOCKED", (STAGE,))
         row = await cursor.fetchone()
         if row is None:

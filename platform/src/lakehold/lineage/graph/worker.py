@@ -18,6 +18,7 @@ from psycopg.rows import TupleRow
 
 from lakehold.errors import LakeholdError
 from lakehold.lineage import options
+from lakehold.lineage.catalog.reader import Reader
 from lakehold.lineage.database import LOST, connect
 from lakehold.lineage.graph import derive, policy, take
 from lakehold.lineage.graph.readings import SqlReader
@@ -82,16 +83,19 @@ async def drain(connection: AsyncConnection[TupleRow], sql: SqlReader) -> None:
             return
 
 
-async def _serve_parent(worker: Worker) -> None:
+async def _serve_parent(worker: Worker, reader: Reader | None) -> None:
     """Work until the parent is gone."""
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    work = asyncio.create_task(worker.run(), name="graph2")
+    work = [asyncio.create_task(worker.run(), name="graph2")]
+    if reader is not None:
+        work.append(asyncio.create_task(reader.run(), name="catalog"))
     while await orders.read(4096):
         worker.wake()
-    work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
+    for task in work:
+        task.cancel()
+    await asyncio.gather(*work, return_exceptions=True)
 
 
 def main() -> int:
@@ -100,10 +104,11 @@ def main() -> int:
     os.nice(_NICE)
     try:
         worker = Worker(options.database(), options.catalog(), policy.load())
+        source = options.source()
     except LakeholdError as problem:
         sys.stderr.write(f"{problem}\n")
         return problem.exit_code
-    asyncio.run(_serve_parent(worker))
+    asyncio.run(_serve_parent(worker, Reader(options.database(), source) if source else None))
     return 0
 
 
