@@ -100,10 +100,10 @@ async def step(connection: AsyncConnection[TupleRow], catalog: str, limit: int) 
         if not count:
             return 0
         cursor = await connection.execute(_EVENTS, (row[0], high))
-        gathered = Gathered(catalog)
+        window = Gathered(catalog)
         async for at, run, body in cursor:
-            gathered.add(at, run, read(body))
-        await _write(connection, gathered)
+            window.add(at, run, read(body))
+        await _write(connection, window)
         await connection.execute("UPDATE stage SET position = %s WHERE name = %s", (high, STAGE))
     return int(count)
 
