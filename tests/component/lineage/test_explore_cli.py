@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from lakehold.cli import lineage_graph
+from lakehold.cli.context import Context
 from lakehold.cli.lineage import lineage
 from lakehold.errors import DataError, DifferenceError
 from lakehold.lineage.client import UnknownNameError
@@ -61,7 +61,7 @@ def run(standing: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]
         secrets={"lineage.token": token},
         settings=SimpleNamespace(catalog=SimpleNamespace(name=CATALOG)),
     )
-    monkeypatch.setattr(lineage_graph.Context, "existing_site", lambda _: site)
+    monkeypatch.setattr(Context, "existing_site", lambda _: site)
 
     def invoke(*words: str) -> Result:
         return CliRunner().invoke(lineage, words)
@@ -123,7 +123,7 @@ def test_what_nothing_is_known_of(run: Callable[..., Result]) -> None:
     assert printed(run("impact", "gold.delays")) == "Nothing is known to come from gold.delays.\n"
     problem = run("show", "gold.delay").exception
     assert isinstance(problem, UnknownNameError)
-    assert problem.what == "The graph has no table 'gold.delay'; did you mean gold.delays?"
+    assert problem.what == "the graph has no table 'gold.delay'; did you mean gold.delays?"
 
 
 def test_a_circle_is_shown_once(made: MadeGraph, run: Callable[..., Result]) -> None:
@@ -133,7 +133,7 @@ def test_a_circle_is_shown_once(made: MadeGraph, run: Callable[..., Result]) -> 
         "bronze.flights.arr_delay goes into",
         "└── silver.flights.arr_delay  IDENTITY  by flights_daily.join",
         "    └── gold.delays.mean_delay  AGGREGATION  by dbt:delays",
-        "        └── bronze.flights.arr_delay  IDENTITY  by user:ann  (as above)",
+        "        └── bronze.flights.arr_delay  IDENTITY  by user:ann  (shown elsewhere)",
     ]
 
 

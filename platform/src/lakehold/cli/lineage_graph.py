@@ -126,8 +126,8 @@ def diff(name: str, start: str, end: str, direction: str | None, depth: int, *, 
         return
     known, processes = golden.titles(answer), process_names(answer)
     for key, sign, style in (("went", "-", "red"), ("came", "+", "green")):
-        for edge in sorted(answer[key], key=lambda edge: golden.line_of(edge, known, site.catalog)):
-            line = golden.line_of(edge, known, site.catalog)
+        lines = [(golden.line_of(edge, known, site.catalog), edge) for edge in answer[key]]
+        for line, edge in sorted(lines, key=lambda pair: (pair[0], pair[1]["process"])):
             OUT.print(
                 Text(f"{sign} {line}", style=style).append(f"  by {processes[edge['process']]}", style="dim"),
                 soft_wrap=True,

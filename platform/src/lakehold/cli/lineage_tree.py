@@ -23,7 +23,9 @@ def column_tree(answer: Answer, direction: str, catalog: str) -> Tree:
     near, far = ("target", "source") if direction == "up" else ("source", "target")
     steps: dict[int, list[Edge]] = defaultdict(list)
     for edge in answer["edges"]:
-        steps[edge[near]["field"]].append(edge)
+        # That a column is carried over as it was when its table is rewritten tells nothing.
+        if edge["source"]["field"] != edge["target"]["field"]:
+            steps[edge[near]["field"]].append(edge)
     processes = process_names(answer)
     tree = Tree(Text.assemble((titles[start], "bold"), f" {_HEADINGS[direction]}"))
 
@@ -33,13 +35,17 @@ def column_tree(answer: Answer, direction: str, catalog: str) -> Tree:
         said = Text.assemble((titles[edges[0][far]["field"]], style), "  ", (hows, "cyan"))
         return said.append(_by(edges, processes)).append(_expression(edges), style="dim")
 
-    _grow(tree, start, _groups(steps, far), label)
+    def groups(key: int) -> Iterable[tuple[int, Sequence[Edge]]]:
+        found = _by_end(steps.get(key, ()), far)
+        return sorted(found.items(), key=lambda item: (not item[1][0]["direct"], titles[item[0]]))
+
+    _grow(tree, start, groups, label)
     if direction == "up":
         whole = next((edge["target"]["field"] for edge in answer["edges"] if _about_rows(edge, answer)), None)
         rows = [edge for edge in steps.get(whole, ()) if edge["how"]] if whole is not None else []
         if rows:
             branch = tree.add(Text("and its rows are decided by", style="dim"))
-            for edges in _by_end(rows, far).values():
+            for _, edges in sorted(_by_end(rows, far).items(), key=lambda item: titles[item[0]]):
                 branch.add(label(edges))
     return tree
 
@@ -105,14 +111,10 @@ def _grow(
         for end, edges in groups(key):
             said = label(edges)
             if end in seen:
-                branch.add(said.append("  (as above)" if any(True for _ in groups(end)) else "", style="dim"))
+                branch.add(said.append("  (shown elsewhere)" if any(True for _ in groups(end)) else "", style="dim"))
                 continue
             seen.add(end)
             todo.append((branch.add(said), end))
-
-
-def _groups(steps: Mapping[int, list[Edge]], far: str) -> Callable[[int], Iterable[tuple[int, Sequence[Edge]]]]:
-    return lambda key: _by_end(steps.get(key, ()), far).items()
 
 
 def _by_end(edges: Iterable[Edge], far: str) -> dict[int, list[Edge]]:

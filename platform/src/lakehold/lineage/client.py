@@ -61,7 +61,6 @@ def _error(answer: httpx.Response) -> LakeholdError:
             remedy="lakehold down; lakehold up",
         )
     if answer.status_code == 404 and reason != "status 404":
-        return UnknownNameError(
-            f"{reason[:1].upper()}{reason[1:]}.".replace("?.", "?"), remedy="lakehold lineage datasets"
-        )
+        remedy = "" if "did you mean" in reason else "lakehold lineage datasets"
+        return UnknownNameError(reason if reason.endswith("?") else f"{reason}.", remedy=remedy)
     return DataError("The lineage service refused the question.", why=reason)
