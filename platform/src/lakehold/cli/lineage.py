@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lakehold.cli.context import OUT, Context
 from lakehold.cli.lineage_graph import assert_, diff, impact, show
+from lakehold.cli.lineage_page import page
 from lakehold.lineage.client import ask
 
 _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan"}
@@ -170,5 +171,5 @@ def _service() -> tuple[str, str]:
     return f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]
 
 
-for _verb in (show, impact, diff, assert_):
+for _verb in (show, impact, diff, assert_, page):
     lineage.add_command(_verb)
