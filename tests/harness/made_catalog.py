@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
+import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -116,7 +116,7 @@ class MadeCatalog:
     def commit(self, name: str, rows: int = 10, operation: str = "append", **summary: str) -> int:
         """Commit a snapshot with what its writer says of itself; return its id."""
         table = self.tables[name]
-        id_, now = random.randrange(2**62), _now()
+        id_, now = secrets.randbits(62), _now()
         added = {"added-records": str(rows), "added-data-files": "1"} if rows else {}
         parent = table.metadata["current-snapshot-id"]
         table.snapshots.append(

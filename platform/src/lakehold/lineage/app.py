@@ -18,9 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lakehold.lineage import ask, database, trino
+from lakehold.lineage import ask, database, export, trino
 from lakehold.lineage.answer import AnswerError, plain
-from lakehold.lineage.catalog.reader import Reader
 from lakehold.lineage.derive import Deriver
 from lakehold.lineage.event import Event, Rejected, parse, parse_batch
 from lakehold.lineage.explore import api, page
@@ -62,8 +61,6 @@ class Service:
         deriver = asyncio.create_task(self._deriver.run(), name="deriver")
         graph = asyncio.create_task(self._graph.run(), name="graph")
         self._sinks.start()
-        source = self._options.source
-        catalog = asyncio.create_task(Reader(self._options.database, source).run(), name="catalog") if source else None
         await self._readers.open(wait=False)
         try:
             yield
@@ -247,6 +244,7 @@ def create_app(options: Options) -> Starlette:
             Route("/api/v1/events/{event_id:int}", service.event, methods=["GET"]),
             *(Route(f"/api/v1/{name}", service.listing(name), methods=["GET"]) for name in ask.QUESTIONS),
             *api.routes(service.authorize, service.reader, options.catalog),
+            *export.routes(service.authorize, service.reader),
             *page.routes(service.sessions, options.cytoscape),
             *sinks_api.routes(service.authorize, service.reader),
             Route("/health", service.health, methods=["GET"]),

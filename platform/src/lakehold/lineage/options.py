@@ -39,8 +39,6 @@ class Options:
     """The folder of the library that draws the page's graph; without it the page only lists."""
     sinks: sinks.SinkOptions = field(default_factory=sinks.SinkOptions)
     """Who else is told."""
-    source: Source | None = None
-    """Where the catalog can be read; without it only events tell of tables, and there is no coverage."""
     body_bytes: int = 16 * 1024 * 1024
     """Most bytes of one request, after decompression."""
     backlog_bytes: int = 64 * 1024 * 1024
@@ -72,11 +70,11 @@ def load(environment: Mapping[str, str] = os.environ) -> Options:
         sinks=sinks.load(environment),
         catalog=catalog(environment),
         cytoscape=Path(environment[CYTOSCAPE]) if environment.get(CYTOSCAPE) else None,
-        source=_source(environment),
     )
 
 
-def _source(environment: Mapping[str, str]) -> Source | None:
+def source(environment: Mapping[str, str] = os.environ) -> Source | None:
+    """Return where the catalog can be read; ``None`` where it cannot: then there is no coverage."""
     if not environment.get(CATALOG_DATABASE):
         return None
     store = Store(

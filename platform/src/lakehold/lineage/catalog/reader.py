@@ -25,10 +25,9 @@ Connection = AsyncConnection[TupleRow]
 
 _LOCK = 5_270_005
 """Key of the advisory lock that lets one service of several read the catalog."""
-_LOOK_SECONDS = 2.0
-_MATCH_SECONDS = 30.0
-"""How often to match again what has no run yet, when nothing seems to have happened."""
+_LOOK_SECONDS = 1.0
 _AT_ONCE = 8
+_POSITION = "SELECT sum(position) FROM stage WHERE name IN ('graph', 'graph2', 'catalog')"
 _STATE = """
 INSERT INTO catalog_reading AS c (catalog, read_at, problem, unread)
 VALUES (%(catalog)s, CASE WHEN %(problem)s = '' THEN clock_timestamp() END, %(problem)s, %(unread)s)
@@ -46,6 +45,7 @@ class Reader:
         self._files: Files | None = None
         self._unread: dict[str, str] = {}
         self._told = ""
+        self._catalog: Connection | None = None
 
     async def run(self) -> None:
         """Work until cancelled; outlives PostgreSQL and the object store."""
@@ -58,6 +58,9 @@ class Reader:
             except psycopg.Error:
                 # It stays where it is, loudly, and tries again; GET /api/v1/coverage shows how old its picture is.
                 log.exception("what the catalog says cannot be written down")
+            finally:
+                if self._catalog is not None:
+                    await self._catalog.close()
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _serve(self, connection: Connection) -> None:
@@ -66,21 +69,23 @@ class Reader:
             if row and row[0]:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
-        last = 0.0
-        clock = asyncio.get_running_loop().time
+        matched_at = None
         while True:
             new = await self.read(connection)
-            new += await self._events(connection)
-            if new or clock() - last > _MATCH_SECONDS:
+            await self._events(connection)
+            position = await (await connection.execute(_POSITION)).fetchone()
+            # A run explains a snapshot once the graph knows which table it wrote.
+            if new or position != matched_at:
                 await match(connection)
-                last = clock()
+                matched_at = position
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def read(self, connection: Connection) -> int:
         """Take in what has changed in the catalog since the last time; return how many tables."""
         try:
-            async with await connect(self._source.database, "catalog-read") as catalog:
-                found = await pointers.read(catalog, self._source.name)
+            if self._catalog is None or self._catalog.closed:
+                self._catalog = await connect(self._source.database, "catalog-read")
+            found = await pointers.read(self._catalog, self._source.name)
         except psycopg.Error as problem:
             await self._state(connection, f"its database cannot be read: {str(problem).strip()}")
             return 0
@@ -119,12 +124,9 @@ class Reader:
         except (UnreadableError, ValueError) as problem:
             return str(problem)
 
-    async def _events(self, connection: Connection) -> int:
-        count = 0
-        while step := await clues.step(connection):
-            count += step
+    async def _events(self, connection: Connection) -> None:
+        while await clues.step(connection):
             await asyncio.sleep(0)
-        return count
 
     async def _state(self, connection: Connection, problem: str) -> None:
         values = {"catalog": self._source.name, "problem": problem, "unread": Jsonb(self._unread)}
