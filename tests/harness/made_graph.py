@@ -126,6 +126,14 @@ class MadeGraph:
             (run, self.node(column(table).table), column_name, name, success, BEGIN),
         )
 
+    def wrote(self, process: str, table: str) -> None:
+        """Say that a process writes a table."""
+        self.connection.execute(
+            "INSERT INTO shape (process_id, target_node, digest, edges) VALUES (%s, %s, '', '[]')"
+            " ON CONFLICT DO NOTHING",
+            (self.process(process), self.node(column(table).table)),
+        )
+
     def snapshot(self, table: str, snapshot_id: int) -> None:
         """Add a snapshot that no run explains."""
         self.connection.execute(

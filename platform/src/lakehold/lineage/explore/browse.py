@@ -46,7 +46,7 @@ SELECT process_id AS id, namespace, name, kind, first_seen, last_seen FROM proce
 """
 _TOUCHED: LiteralString = f"""
 SELECT DISTINCT n.node_id AS id, n.namespace, n.name, n.kind, side.role
-FROM (SELECT DISTINCT target_node FROM writing WHERE process_id = %(process)s AND at <= %(at)s) AS w
+FROM (SELECT DISTINCT target_node FROM shape WHERE process_id = %(process)s) AS w
 JOIN edge e ON e.target_node = w.target_node AND e.process_id = %(process)s AND e.how = '' AND {_VALID}
 CROSS JOIN LATERAL (VALUES ('reads', e.source_node), ('writes', e.target_node)) AS side (role, node_id)
 JOIN node n ON n.node_id = side.node_id ORDER BY side.role, n.namespace, n.name LIMIT 500
@@ -58,7 +58,7 @@ ORDER BY r.first_seen DESC, r.run_id LIMIT 20
 """
 _STATEMENTS: LiteralString = """
 SELECT DISTINCT ON (s.target_node) s.sql, s.dialect, s.believed, s.at, n.namespace, n.name
-FROM (SELECT DISTINCT target_node FROM writing WHERE process_id = %(process)s AND at <= %(at)s LIMIT 20) AS w
+FROM (SELECT DISTINCT target_node FROM shape WHERE process_id = %(process)s LIMIT 20) AS w
 JOIN statement s ON s.target_node = w.target_node AND s.process_id = %(process)s AND s.at <= %(at)s AND s.sql <> ''
 JOIN node n ON n.node_id = s.target_node ORDER BY s.target_node, s.at DESC
 """
