@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from lakehold.lineage.model import Column, ColumnEdge, Reading, Table
+from lakehold.lineage.model import WHOLE, Column, ColumnEdge, Reading, Table
 
 By = Literal["facet", "sql"]
 
@@ -66,7 +66,7 @@ def choose(facet: Reading | None, sql: Reading | None, engine: str, kind: str) -
     if told is None or sql is None:
         only = told or sql
         by: By = "facet" if told else "sql"
-        return Chosen(only, dict.fromkeys(only.edges, by), by) if only else None
+        return Chosen(only, _by(only, by), by) if only else None
     # The engine knows which table it wrote; the text may leave out the schema.
     sql = _renamed(sql, told.target)
     first = rule(engine, kind).first
@@ -78,25 +78,34 @@ def choose(facet: Reading | None, sql: Reading | None, engine: str, kind: str) -
 
 
 def _completed(first: Reading, second: Reading, by_first: By, by_second: By) -> Chosen:
-    """Give ``first`` the columns only ``second`` knows."""
-    known = {edge.target.name for edge in second.edges if edge.direct}
-    columns = frozenset(name for name in first.unknown if name in known)
-    added = frozenset(edge for edge in second.edges if edge.target.name in columns)
-    kept = frozenset(edge for edge in first.edges if edge.target.name not in columns)
+    """Give ``first`` what only ``second`` knows: the sources of columns, and of rows, that are unknown to ``first``."""
+    known = {(edge.source, edge.target) for edge in first.edges if edge.direct}
+    more = {edge for edge in second.edges if edge.direct and (edge.source, edge.target) not in known}
+    everything = WHOLE in first.unknown
+    columns = frozenset(edge.target.name for edge in more if everything or edge.target.name in first.unknown)
+    unknown = _unknown(first, second, columns, by_second)
+    if not columns:
+        reading = replace(first, inputs=first.inputs or second.inputs, unknown=unknown)
+        return Chosen(reading, _by(first, by_first), by_first)
+    added = replace(second, edges=frozenset(edge for edge in second.edges if edge.target.name in (*columns, WHOLE)))
     reading = replace(
         first,
         kind=first.kind if first.kind != "write" else second.kind,
-        inputs=first.inputs | second.inputs if columns or not first.inputs else first.inputs,
-        edges=kept | added,
-        unknown=_unknown(first, second, columns, by_second),
+        inputs=first.inputs | second.inputs,
+        edges=first.edges | added.edges,
+        unknown=unknown,
     )
-    return Chosen(reading, {**dict.fromkeys(kept, by_first), **dict.fromkeys(added, by_second)}, by_first)
+    return Chosen(reading, {**_by(added, by_second), **_by(first, by_first)}, by_first)
+
+
+def _by(reading: Reading, by: By) -> dict[ColumnEdge, By]:
+    return dict.fromkeys(reading.edges, by)
 
 
 def _unknown(first: Reading, second: Reading, completed: frozenset[str], by_second: By) -> dict[str, str]:
     """Return what nobody knows. SQL tells a value without a source from one whose source cannot be known."""
-    left = {name: why for name, why in first.unknown.items() if name not in completed}
-    if by_second == "sql":
+    left = {name: why for name, why in first.unknown.items() if name not in completed and (name or not completed)}
+    if by_second == "sql" and WHOLE not in second.unknown:
         return {name: second.unknown[name] for name in left if name in second.unknown}
     return left
 
