@@ -165,12 +165,18 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="module")
-def standing(postgres: Postgres) -> Iterator[Service]:
+def extra() -> dict[str, str]:
+    """More settings of the file's service; a file may have its own."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def standing(postgres: Postgres, extra: dict[str, str]) -> Iterator[Service]:
     """One service for all tests of a file, on a database whose rows each of them replaces."""
     from lakehold.lineage.migrate import ensure_schema
 
     ensure_schema(postgres.database)
-    one = Service(database=postgres.database, port=free_ports(1)[0])
+    one = Service(database=postgres.database, port=free_ports(1)[0], extra=extra)
     one.start()
     yield one
     one.stop()
