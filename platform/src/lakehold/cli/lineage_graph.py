@@ -124,15 +124,13 @@ def diff(name: str, start: str, end: str, direction: str | None, depth: int, *, 
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return
-    known, processes = golden.titles(answer), process_names(answer)
+    counts = []
     for key, sign, style in (("went", "-", "red"), ("came", "+", "green")):
-        lines = [(golden.line_of(edge, known, site.catalog), edge) for edge in answer[key]]
-        for line, edge in sorted(lines, key=lambda pair: (pair[0], pair[1]["process"])):
-            OUT.print(
-                Text(f"{sign} {line}", style=style).append(f"  by {processes[edge['process']]}", style="dim"),
-                soft_wrap=True,
-            )
-    OUT.print(f"{len(answer['came'])} came, {len(answer['went'])} went.")
+        lines = _changed(answer, key, site.catalog)
+        counts.append(len(lines))
+        for line, process in lines:
+            OUT.print(Text(f"{sign} {line}", style=style).append(f"  by {process}", style="dim"), soft_wrap=True)
+    OUT.print(f"{counts[1]} came, {counts[0]} went.")
     _say_if_cut(answer, "ask for a table, or for times nearer to each other")
 
 
@@ -163,6 +161,15 @@ def assert_(files: tuple[Path, ...], at: str) -> None:
             f"the lineage differs from {', '.join(map(str, differ))} in {_number(sum(differ.values()), 'edge')}.",
             remedy="lakehold lineage show TABLE --up --depth 1 --lines prints what there is; mend the job or the file",
         )
+
+
+def _changed(answer: Answer, key: str, catalog: str) -> list[tuple[golden.Line, str]]:
+    """Return the edges that came or went with their processes; what follows from another of them is left out."""
+    known, processes = golden.titles(answer), process_names(answer)
+    by_process: dict[str, list[golden.Line]] = defaultdict(list)
+    for edge in answer[key]:
+        by_process[processes[edge["process"]]].append(golden.line_of(edge, known, catalog))
+    return sorted((line, process) for process, found in by_process.items() for line in golden.telling(found, catalog))
 
 
 class _Site:

@@ -15,7 +15,7 @@ says.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,14 +118,15 @@ def compare(table: str, golden: frozenset[Line], actual: frozenset[Line], catalo
     """Return how the edges into a table differ; what a column's line says of its table is not said twice."""
     return Difference(
         table=table,
-        missing=_telling(golden - actual, catalog),
-        unexpected=_telling(actual - golden, catalog),
+        missing=tuple(sorted(telling(golden - actual, catalog))),
+        unexpected=tuple(sorted(telling(actual - golden, catalog))),
     )
 
 
-def _telling(found: frozenset[Line], catalog: str) -> tuple[Line, ...]:
+def telling(found: Collection[Line], catalog: str) -> set[Line]:
+    """Return lines without those between tables as wholes that another of them implies."""
     implied = {Line(_table(line.source, catalog), _table(line.target, catalog)) for line in found if line.how}
-    return tuple(sorted(found - implied))
+    return set(found) - implied
 
 
 def _line(item: object, place: str, where: str, catalog: str) -> Line:
@@ -170,5 +171,5 @@ def _refused(where: str, why: str) -> DataError:
     return DataError(
         f"{where} does not assert lineage in a way that is understood.",
         why=why,
-        remedy="write it as docs/how-to/assert-lineage.md says",
+        remedy="write it as docs/how-to/ask-for-lineage.md says",
     )
