@@ -99,8 +99,8 @@ def _replace(spark: SparkSession, table: str, rows: pa.Table, properties: dict[s
 def ensure_reference(spark: SparkSession, landing: Landing) -> tuple[list[Refused], list[Loaded]]:
     """Make every reference table hold its landed file; returns what was refused, and what was loaded.
 
-    A refused file leaves its table as it was. A key that occurs twice is a reason to refuse: joined to it, flights would
-    be counted twice.
+    A refused file leaves its table as it was. A key that occurs twice is a reason to refuse: joined to it, flights
+    would be counted twice.
     """
     bad: list[Refused] = []
     loaded: list[Loaded] = []
