@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from lakehold.lineage.sinks.model import Sink
 from lakehold.lineage.sinks.openlineage import OpenLineageSink
+from lakehold.lineage.sinks.openmetadata.publisher import OpenMetadataSink
 from lakehold.lineage.sinks.settings import SinkOptions
 from lakehold.lineage.sinks.worker import Worker
 
@@ -17,6 +18,8 @@ def configured(options: SinkOptions) -> list[Sink]:
     found: list[Sink] = []
     if options.openlineage is not None:
         found.append(OpenLineageSink(options.openlineage))
+    if options.openmetadata is not None:
+        found.append(OpenMetadataSink(options.openmetadata))
     return found
 
 

@@ -56,6 +56,9 @@ class UnavailableError(Exception):
 class RefusedError(Exception):
     """The other side will never take this as it is; the message says what it answered."""
 
+    sent: str = ""
+    """What it was sent, as text, where the item itself does not say."""
+
 
 class EmptiedError(Exception):
     """The other side no longer has what it was told: everything must be told again."""

@@ -13,7 +13,6 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
@@ -63,7 +62,8 @@ class Worker:
                 except book.LostPlaceError as problem:
                     log.info("sink %s: %s", name, problem)
                     await asyncio.sleep(_CLAIM_SECONDS)
-                except psycopg.Error:
+                except Exception:
+                    # A mistake of ours must not end the sink without a word: it stays where it is, loudly.
                     log.exception("sink %s stays where it is", name)
                     await asyncio.sleep(5.0)
         finally:

@@ -1,0 +1,119 @@
+"""Talk to an OpenMetadata: send a payload, and tell what its answer means.
+
+Its answers have habits (seen with a live 1.2): a wrong path, method or content type is a 500 with the real status in
+its text; writing the same new entity at the same time is a 409; while it shuts down it answers 503 without a body; a
+missing or expired token is a 401, a bot without a role a 403, a token of a user who is gone a 404, one signed with an
+unknown key a 500.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import httpx
+import orjson
+
+from lakehold.lineage.sinks.answers import FailedError, broken, judge, say
+from lakehold.lineage.sinks.model import RefusedError, UnavailableError
+from lakehold.lineage.sinks.settings import Endpoint
+
+CONNECTIONS = 4
+_CONFLICTS = 5
+"""Times an upsert that met another one is tried again at once."""
+_ROUTER = re.compile(r"HTTP (404|405|415) ")
+_NO_USER = re.compile(r"user instance for .* not found", re.IGNORECASE)
+_LOGIN = ("keyID doesn't match",)
+
+
+class MissingError(RefusedError):
+    """Something the request names is not there: a table, a schema, an id."""
+
+
+class ExistsError(RefusedError):
+    """What the request makes is there already."""
+
+
+class Client:
+    """One server, by its REST interface. Every method raises what :mod:`lakehold.lineage.sinks.model` names."""
+
+    def __init__(self, endpoint: Endpoint, *, seconds: float = 30.0) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=f"{endpoint.url.removesuffix('/api')}/api/v1",
+            headers={"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/json"},
+            timeout=httpx.Timeout(seconds, connect=5.0),
+            trust_env=False,
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+        )
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.aclose()
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """Read; :class:`MissingError` when it is not there."""
+        return await self._ask("GET", path, None)
+
+    async def put(self, path: str, payload: Any) -> dict[str, Any]:
+        """Make or change; the same twice is the same once."""
+        for attempt in range(_CONFLICTS):
+            try:
+                return await self._ask("PUT", path, payload)
+            except ExistsError:
+                await asyncio.sleep(0.05 * 2**attempt)
+        return await self._ask("PUT", path, payload)
+
+    async def post(self, path: str, payload: Any) -> dict[str, Any]:
+        """Make; :class:`ExistsError` when it is there, which after a lost answer may be our own doing."""
+        return await self._ask("POST", path, payload)
+
+    async def delete(self, path: str) -> None:
+        """Remove; :class:`MissingError` when it is gone already."""
+        await self._ask("DELETE", path, None)
+
+    async def _ask(self, method: str, path: str, payload: Any) -> dict[str, Any]:
+        try:
+            answer = await self._client.request(
+                method, path, content=None if payload is None else orjson.dumps(payload)
+            )
+        except httpx.TransportError as problem:
+            raise broken(problem) from None
+        try:
+            _judge(answer)
+        except RefusedError as problem:
+            problem.sent = orjson.dumps({"request": f"{method} {path}", "payload": payload}).decode()
+            raise
+        if not answer.content or not answer.headers.get("content-type", "").startswith("application/json"):
+            return {}
+        try:
+            value = orjson.loads(answer.content)
+        except orjson.JSONDecodeError:
+            # What answers so is something in between, not OpenMetadata.
+            raise UnavailableError(f"{answer.status_code} with what is no JSON: {say(answer)}") from None
+        return value if isinstance(value, dict) else {}
+
+
+def _judge(answer: httpx.Response) -> None:
+    reason = f"{answer.status_code} {_message(answer)}"
+    if answer.status_code == 404:
+        if _NO_USER.search(reason):
+            raise UnavailableError(f"it does not know the token's user: {reason}", retry_after=30.0)
+        raise MissingError(reason)
+    if answer.status_code == 409:
+        raise ExistsError(reason)
+    if answer.status_code == 500:
+        if _ROUTER.search(reason):
+            raise RefusedError(f"{reason} (this version has no such request)")
+        if any(sign in reason for sign in _LOGIN):
+            raise UnavailableError(f"it does not take the token: {reason}", retry_after=30.0)
+        raise FailedError(reason)
+    judge(answer)
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        value = orjson.loads(answer.content)
+        return str(value.get("message") or value.get("responseMessage"))[:500].replace("\n", " ")
+    except (orjson.JSONDecodeError, AttributeError):
+        return say(answer)

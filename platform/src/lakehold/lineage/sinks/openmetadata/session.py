@@ -1,0 +1,111 @@
+"""One delivery to an OpenMetadata: its client, its dialect, what was sent before, and the upsert all entities share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from lakehold.lineage.sinks.model import EmptiedError, RefusedError
+from lakehold.lineage.sinks.openmetadata.client import Client, MissingError
+from lakehold.lineage.sinks.openmetadata.dialect import Dialect
+from lakehold.lineage.sinks.openmetadata.records import Node
+from lakehold.lineage.sinks.openmetadata.sent import Sents, digest
+from lakehold.lineage.sinks.settings import Catalog
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A node as the catalog has it."""
+
+    node: Node
+    id: str
+    type: str
+    """``table`` or ``container``."""
+    fqn: str
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """How an edge names it."""
+        return {"id": self.id, "type": self.type}
+
+
+@dataclass(kw_only=True)
+class Session:
+    """See the module; lives for one window."""
+
+    client: Client
+    dialect: Dialect
+    options: Catalog
+    connection: AsyncConnection[TupleRow]
+    sents: Sents
+    places: dict[int, Place | None] = field(default_factory=dict)
+    """Nodes met in this window; ``None`` is one that has no place in the catalog."""
+    refused: dict[int, str] = field(default_factory=dict)
+    """Nodes the catalog did not take in this window, with the reason."""
+    owners: dict[str, dict[str, str] | None] = field(default_factory=dict)
+    """Names of owners looked up in this window."""
+    pipelines: dict[str, str] = field(default_factory=dict)
+    """Run → id of the pipeline it is of, met in this window."""
+    _making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def upsert(self, entity: str, path: str, payload: dict[str, Any]) -> tuple[str, bool]:
+        """Send an entity if it is not as it was sent last; return its id and whether it is another than before."""
+        before = await self.sents.get(entity)
+        if before is not None and before.digest == digest(payload):
+            return before.remote_id, False
+        answer = await self.client.put(path, payload)
+        remote_id = str(answer.get("id", ""))
+        await self.sents.keep(entity, payload, remote_id)
+        return remote_id, before is not None and before.remote_id != remote_id
+
+    async def once(self, entity: str, make: Callable[[], Awaitable[str]]) -> str:
+        """Make what many need, one at a time; return the id it was given."""
+        async with self._making:
+            before = await self.sents.get(entity)
+            if before is not None:
+                return before.remote_id
+            remote_id = await make()
+            await self.sents.keep(entity, entity, remote_id)
+            return remote_id
+
+    def place(self, node_id: int) -> Place | None:
+        """Return where a node is; :class:`RefusedError` when the catalog did not take it."""
+        if node_id in self.refused:
+            raise RefusedError(f"its table was refused: {self.refused[node_id]}")
+        return self.places.get(node_id)
+
+    async def service(self, kind: str, name: str, type_: str) -> str:
+        """Make sure of a service, and leave one that is there as it is: its connection is not ours to take away."""
+
+        async def make() -> str:
+            try:
+                found = await self.client.get(f"/services/{kind}s/name/{path_of(name)}")
+            except MissingError:
+                found = await self.client.put(f"/services/{kind}s", {"name": name, "serviceType": type_})
+            return str(found.get("id", ""))
+
+        return await self.once(f"{kind}:{name}", make)
+
+    async def still_there(self) -> None:
+        """Raise :class:`EmptiedError` when the database service is not the one that was made."""
+        name = self.options.service
+        before = await self.sents.get(f"databaseService:{name}")
+        if before is None:
+            return
+        try:
+            found = await self.client.get(f"/services/databaseServices/name/{path_of(name)}")
+        except MissingError:
+            raise EmptiedError(f"it no longer has the service {name}") from None
+        if str(found.get("id", "")) != before.remote_id:
+            raise EmptiedError(f"its service {name} is another one than before")
+
+
+def path_of(name: str) -> str:
+    """Return a name as a part of a path."""
+    return quote(name, safe="")
