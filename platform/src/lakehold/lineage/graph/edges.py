@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -62,11 +62,34 @@ async def update(connection: Connection, pair: Pair, since: datetime | None) -> 
     ``since`` is given when all that changed are writings at or after that time, to which nothing later is known; then
     what was before is read from the open edges.
     """
-    writings, complete = await _writings(connection, pair, since)
     existing = await _existing(connection, pair, everything=since is None)
-    start = History({key: [interval for _, interval in rows] for key, rows in existing.items()}) if since else None
-    wanted = history(writings, complete, start)
+    before = None if since else await _forgotten(connection, pair)
+    writings, complete = await _writings(connection, pair, since or before)
+    wanted = history(writings, complete, _start(existing, before) if since is None else _start(existing, since))
     await _store(connection, pair, existing, wanted)
+
+
+def _start(existing: Mapping[Key, Sequence[tuple[int, Interval]]], before: datetime | None) -> History:
+    """Return what was valid until a time, for what happened since to be added."""
+    started = History()
+    for key, rows in existing.items() if before is not None else ():
+        intervals = [_until(interval, before) for _, interval in rows if interval.first_seen < before]
+        if intervals:
+            started.intervals[key] = intervals
+    return started
+
+
+def _until(interval: Interval, before: datetime) -> Interval:
+    ended_later = interval.ended_at is not None and interval.ended_at >= before
+    return replace(interval, ended_at=None) if ended_later else interval
+
+
+async def _forgotten(connection: Connection, pair: Pair) -> datetime | None:
+    cursor = await connection.execute(
+        "SELECT before FROM forgotten WHERE process_id = %s AND target_node = %s", (pair.process, pair.target)
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else None
 
 
 async def _writings(connection: Connection, pair: Pair, since: datetime | None) -> tuple[list[Writing], set[UUID]]:
@@ -121,10 +144,7 @@ async def _store(
 
 
 def _withdrawn(interval: Interval) -> Interval:
-    return Interval(
-        interval.first_seen, interval.last_seen, interval.first_run, interval.last_run, interval.believed,
-        ended_at=interval.first_seen,
-    )  # fmt: skip
+    return replace(interval, ended_at=interval.first_seen)
 
 
 async def _insert(connection: Connection, pair: Pair, edges: Iterable[tuple[Key, Interval]]) -> None:

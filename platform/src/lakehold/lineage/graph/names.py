@@ -25,15 +25,16 @@ _GLOB = re.compile(r"[*?\[{]")
 def canonical(namespace: str, name: str, catalog: str) -> Table:
     """Return the name of a dataset as far as its own name tells; a shadow is its target.
 
-    ``trino://host:port`` with ``<catalog>.schema.table``, and ``<catalog>`` with ``schema.table``, are tables of the
+    ``trino://host:port`` with ``<catalog>.schema.table``, and ``<catalog>`` with ``schema.table``, are tables of a
     catalog. ``s3a://bucket`` is ``s3://bucket``; the name of a file is its path, of a glob the folder it looks in.
     """
     name = unshadowed(name)
     if match := _S3.fullmatch(namespace):
         path = "/".join(part for part in ((match[2] or "").strip("/"), name.strip("/")) if part)
         return Table(f"s3://{match[1]}", _without_glob(path))
-    if namespace.startswith("trino://") and name.startswith(f"{catalog}."):
-        return Table(catalog, _TRINO_SUFFIX.sub("", name.removeprefix(f"{catalog}.")))
+    if namespace.startswith("trino://") and name.count(".") >= 2:
+        named, _, rest = name.partition(".")
+        return Table(named, _TRINO_SUFFIX.sub("", rest))
     if namespace == catalog:
         return Table(catalog, table_name(name, catalog))
     return Table(namespace, name)

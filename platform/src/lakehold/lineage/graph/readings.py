@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lakehold.lineage.columns import believe, facets, sql
@@ -95,9 +95,9 @@ def written(merged: Mapping[str, Any], resolve: Callable[[str, str], Table], by_
     return found
 
 
-def _choose(told: Reading | None, by_sql: Reading | None, engine: str) -> Written:
-    kind = by_sql.kind if by_sql is not None else told.kind if told is not None else ""
-    chosen = believe.choose(told, by_sql, engine, kind)
+def _choose(engines: Reading | None, by_sql: Reading | None, engine: str) -> Written:
+    kind = by_sql.kind if by_sql is not None else engines.kind if engines is not None else ""
+    chosen = believe.choose(engines, by_sql, engine, kind)
     assert chosen is not None  # noqa: S101 - one of the two is given
     reading = chosen.reading
     if by_sql is None and not reading.edges:
@@ -114,7 +114,27 @@ def _choose(told: Reading | None, by_sql: Reading | None, engine: str) -> Writte
             first="names",
             told=bool(reading.inputs),
         )
-    return Written(reading=reading, by=dict(chosen.by), first=chosen.first, told=True)
+    reading = _without_kept_rows(reading, chosen.by)
+    by = {edge: chosen.by[edge] for edge in reading.edges}
+    told = by_sql is not None or bool(reading.edges or reading.inputs)
+    return Written(reading=reading, by=by, first=chosen.first, told=told)
+
+
+def _without_kept_rows(reading: Reading, by: Mapping[ColumnEdge, Believed]) -> Reading:
+    """Leave out that what is not written anew stays as it was: no person would draw it.
+
+    A frame that replaces a day by writing its month again reads the table it writes. Spark's facet tells every column
+    as its own source then, and mixes up sources where the old rows are put under the new ones.
+    """
+    own = frozenset(edge for edge in reading.edges if edge.source.table == reading.target)
+    stays = frozenset(edge for edge in own if edge.source == edge.target and edge.how == "IDENTITY")
+    if not stays:
+        return reading
+    rewritten = frozenset(edge for edge in own if by[edge] == "facet")
+    left = reading.edges - stays - rewritten
+    reads_itself = any(edge.source.table == reading.target for edge in left)
+    inputs = reading.inputs if reads_itself else reading.inputs - {reading.target}
+    return replace(reading, inputs=inputs, edges=left)
 
 
 def raw_names(merged: Mapping[str, Any]) -> Iterator[Name]:

@@ -94,6 +94,7 @@ CREATE INDEX edge_source ON edge (source_field, first_seen);
 CREATE INDEX edge_target ON edge (target_field, first_seen);
 CREATE INDEX edge_source_node ON edge (source_node, target_node) WHERE how = '';
 CREATE INDEX edge_written ON edge (target_node, process_id);
+CREATE INDEX edge_began ON edge USING brin (first_seen);
 CREATE INDEX edge_ended ON edge (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE statement (
@@ -135,6 +136,14 @@ COMMENT ON TABLE writing IS 'That a run wrote a table, and what from. ends: what
 CREATE INDEX writing_process ON writing (process_id, target_node, at);
 CREATE INDEX writing_process_run ON writing (process_run);
 CREATE INDEX writing_shape ON writing (shape_id);
+
+CREATE TABLE forgotten (
+    process_id  bigint NOT NULL REFERENCES process,
+    target_node bigint NOT NULL REFERENCES node,
+    before      timestamptz NOT NULL,
+    PRIMARY KEY (process_id, target_node)
+);
+COMMENT ON TABLE forgotten IS 'Writings before that time were removed by the retention policy; edge is what is known of them.';
 
 CREATE TABLE due (
     run_id uuid PRIMARY KEY
