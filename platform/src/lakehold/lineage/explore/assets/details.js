@@ -1,6 +1,6 @@
 // What is known of one thing, as text: everything the picture shows can be read and reached here too.
 
-import { badge, BELIEVED, checksBadge, count, duration, h, HOW, JOB, KIND, moment, runBadge } from "/page/dom.js";
+import { badge, BELIEVED, checksBadge, columnTitle, count, duration, h, HOW, JOB, KIND, moment, runBadge } from "/page/dom.js";
 import { to } from "/page/place.js";
 
 export function table(place, node, graph, checks) {
@@ -9,11 +9,13 @@ export function table(place, node, graph, checks) {
 }
 
 function aTable(place, node, graph, checks) {
+  const columnsOf = section("Columns", node.fields.length, columns(place, node), true);
+  const checksOf = section("Checks", node.results.length, results(node.results, true), true);
+  const failed = node.results.some((result) => !result.success);
   return [
     heading(KIND[node.kind] ?? node.kind, node.title, node.description),
     summary(checks.get(node.id)),
-    section("Columns", node.fields.length, columns(place, node), true),
-    section("Checks", node.results.length, results(node.results, true)),
+    ...(failed ? [checksOf, columnsOf] : [columnsOf, checksOf]),
     section("Comes from", ...neighbours(place, node, graph, "up"), true),
     section("Goes to", ...neighbours(place, node, graph, "down"), true),
     section("Jobs", node.processes.length, jobs(place, node.processes)),
@@ -102,7 +104,7 @@ const link = (place, node, field, whole = false) =>
   h(
     "a",
     { href: to(place, { of: node.title, column: field?.name }) },
-    field ? (whole ? `${node.title}${node.title === node.name ? "." : "#"}${field.name}` : field.name) : node.title,
+    field ? (whole ? columnTitle(node, field.name) : field.name) : node.title,
   );
 const jobLink = (place, job) => h("a", { href: to(place, { job: job.id }) }, job.name);
 const joined = (links) => links.flatMap((one, index) => (index ? [", ", one] : [one]));

@@ -26,6 +26,12 @@ export function duration(start, end) {
 
 export const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
+// A column as a person writes it: after a dot in the catalog, after # anywhere else.
+export const columnTitle = (node, column) => {
+  const dotted = node.title === node.name && node.name.split(".").length === 2;
+  return `${node.title}${dotted ? "." : "#"}${column}`;
+};
+
 export const HOW = {
   "": "is read",
   IDENTITY: "as it is",

@@ -55,9 +55,11 @@ export class Drawing {
     for (const line of this.lines) line.bends = bends.get(line) ?? [];
     this.current = this.focus && this.byId.has(this.focus.node) ? { ...this.focus } : null;
     this.draw();
+    const inside = this.layer.contains(document.activeElement);
     this.layer.replaceChildren();
     this.elements = new Map();
     this.render();
+    if (inside) this.container.focus({ preventScroll: true });
   }
 
   draw() {

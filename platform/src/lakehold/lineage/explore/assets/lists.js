@@ -30,12 +30,15 @@ export class Lists {
 
   show(place) {
     this.place = place;
+    const from = [this.tabs, this.list].find((part) => part.contains(document.activeElement));
     this.tabs.replaceChildren(
       ...Object.entries(TABS).map(([list, name]) =>
         h("a", { href: href({ ...place, list }), "aria-current": place.list === list ? "true" : undefined }, name),
       ),
     );
     this.fill();
+    // What was chosen was drawn anew; who came by keyboard is still there.
+    from?.querySelector("[aria-current]")?.focus({ preventScroll: true });
   }
 
   fill() {

@@ -2,7 +2,7 @@
 
 import { Controls } from "/page/controls.js";
 import * as details from "/page/details.js";
-import { byId, count, h } from "/page/dom.js";
+import { byId, columnTitle, count, h } from "/page/dom.js";
 import { Lists } from "/page/lists.js";
 import { door, takeCode } from "/page/login.js";
 import { edges, name, read, to } from "/page/place.js";
@@ -48,7 +48,7 @@ async function show() {
     notice.textContent = problem.message;
     notice.hidden = false;
     if (problem.status === 404) panel.replaceChildren(h("p", { class: "aside" }, "Choose something in the list, or search."));
-    lists.show(place);
+    if (lists.rows) lists.show(place);
     controls.show(place);
   }
 }
@@ -95,7 +95,7 @@ function between({ reads, writes, ...process }) {
 }
 
 function title({ node, process, run }) {
-  const text = node ? `${node.title}${place.column ? ` › ${place.column}` : ""}` : (process?.name ?? run?.run.job_name ?? "All tables");
+  const text = node ? (place.column ? columnTitle(node, place.column) : node.title) : (process?.name ?? run?.run.job_name ?? "All tables");
   byId("title").textContent = text;
   byId("subtitle").textContent = `${count(graph.nodes.length, "table")}, ${count(graph.edges.length, "edge")}${place.at ? "" : ", now"}`;
   document.title = `${text} · Lineage · Lakehold`;
@@ -124,9 +124,11 @@ function describe({ node, process, run }, before) {
   const same = before.of === place.of && before.column === place.column && before.job === place.job && before.run === place.run;
   const scrolled = same ? panel.scrollTop : 0;
   const opened = same ? new Map([...panel.querySelectorAll("details")].map((one) => [one.dataset.section, one.open])) : new Map();
+  const inside = panel.contains(document.activeElement);
   panel.replaceChildren(...content.flat(2).filter(Boolean));
   for (const one of panel.querySelectorAll("details")) one.open = opened.get(one.dataset.section) ?? one.open;
   panel.scrollTop = scrolled;
+  if (inside && !same) panel.querySelector("h2")?.focus({ preventScroll: true });
   if (!same) say(`${byId("title").textContent} is shown.`);
 }
 

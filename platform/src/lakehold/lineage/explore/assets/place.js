@@ -27,6 +27,8 @@ export const name = (place) => (place.column ? `${place.of}#${place.column}` : p
 // A column's values are followed; of a table it is enough to see which tables belong together.
 export const edges = (place) => place.edges || (place.column ? "direct" : "tables");
 
-export const go = (place) => {
-  location.hash = href(place);
-};
+// `instead` leaves no step to go back to.
+export function go(place, instead = false) {
+  if (instead) location.replace(href(place));
+  else location.hash = href(place);
+}

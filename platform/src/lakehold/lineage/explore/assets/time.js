@@ -48,7 +48,7 @@ export class Time {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.timer = undefined;
-      go({ ...this.place, at: stop.at });
+      go({ ...this.place, at: stop.at }, true);
     }, PAUSE);
   }
 
