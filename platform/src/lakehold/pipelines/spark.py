@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from lakehold.config.ancestry import spark_conf
 from lakehold.config.platform import Platform, load
 from lakehold.errors import DataError
-from lakehold.pipelines import spark_submit
+from lakehold.pipelines import spark_submit, spool
 from lakehold.pipelines.command import Command, checkout_of
 from lakehold.pipelines.openlineage import ancestry
 
@@ -37,10 +37,12 @@ class SparkJob(Command):
 
     def execute(self, context: Mapping[str, Any]) -> None:
         """Run the program; the first one to end leaves an archive of its classes for those after it."""
-        archive = spark_submit.archive(load())
-        self._flags, writer = archive.flags(draft_name(context)), draft_name(context)
+        platform, writer = load(), draft_name(context)
+        archive = spark_submit.archive(platform)
+        self._flags = archive.flags(writer)
         try:
-            super().execute(context)
+            with spool.Spool(spool.folder(platform), writer, platform.lineage, self.log.warning) as self._spool:
+                super().execute(context)
         finally:
             archive.keep(writer)
 
@@ -51,6 +53,7 @@ class SparkJob(Command):
             "spark.app.name": name,
             "spark.openlineage.appName": name,
             **spark_conf(ancestry(context)),
+            **self._spool.conf(),
             **self.conf,
         }
         program = checkout_of(context, platform) / self.program
