@@ -37,6 +37,10 @@ def test_a_file_is_read() -> None:
 def test_tables_are_those_the_edges_lead_into_unless_said() -> None:
     asserted = read("edges: ['a.b.c -> d.e.f IDENTITY', 'd.e.f -> g.h.i IDENTITY']")
     assert asserted.tables == ("d.e", "g.h")
+    assert {table: sorted(map(str, lines)) for table, lines in asserted.lines.items()} == {
+        "d.e": ["a.b -> d.e", "a.b.c -> d.e.f IDENTITY"],
+        "g.h": ["d.e -> g.h", "d.e.f -> g.h.i IDENTITY"],
+    }
     # A table nothing may lead into.
     assert read("tables: [a.b]").lines == {"a.b": frozenset()}
 

@@ -88,8 +88,10 @@ def read(text: str, where: str, catalog: str) -> Golden:
         raise _refused(where, "it names no table")
     if strangers := [line for line, target in zip(edges, targets, strict=True) if target not in tables]:
         raise _refused(where, f"{strangers[0]!s} leads into none of its tables")
-    lines = {table: (line for line, target in zip(edges, targets, strict=True) if target == table) for table in tables}
-    return Golden(tables=tables, lines={table: whole(found, catalog) for table, found in lines.items()})
+    into: dict[str, list[Line]] = {table: [] for table in tables}
+    for line, target in zip(edges, targets, strict=True):
+        into[target].append(line)
+    return Golden(tables=tables, lines={table: whole(found, catalog) for table, found in into.items()})
 
 
 def lines(answer: Mapping[str, Any], catalog: str, edges: str = "edges") -> frozenset[Line]:
