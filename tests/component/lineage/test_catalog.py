@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,7 +14,11 @@ import httpx
 import psycopg
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
+from lakehold.cli.context import Context
+from lakehold.cli.lineage_coverage import coverage
 from lakehold.components.objectstore_users import client as s3_client
+from lakehold.errors import DataError, DifferenceError
 from lakehold.tables.catalog import s3_endpoint
 from made_catalog import BUCKET, MadeCatalog
 
@@ -193,6 +198,76 @@ def test_a_view_is_explained_by_the_run_that_wrote_it_then(lake: MadeCatalog, as
     until(covered(ask, "gold.stg_flights", 1))
     node = ask.get("/node", params={"name": "gold.stg_flights"}).json()
     assert node["kind"] == "view"
+
+
+def named(task: str, **more: str) -> dict[str, str]:
+    """What a snapshot says of the task that made it."""
+    root = f"lakehold/flights_daily/{uuid.uuid4()}"
+    return {"lakehold__task": f"lakehold/{task}/{uuid.uuid4()}", "lakehold__root": root, **more}
+
+
+def test_a_program_s_snapshot_names_its_task_and_so_the_graph_knows_who_wrote_it(
+    lake: MadeCatalog, ask: httpx.Client
+) -> None:
+    lake.create("ops.quality_results", {"rule": "string"})
+    summary = named("flights_daily.gold.gate", lakehold__program="quality.results")
+    run = uuid.UUID(summary["lakehold__task"].rpartition("/")[2])
+    job = {"jobType": {"processingType": "BATCH", "integration": "AIRFLOW", "jobType": "TASK"}}
+    told = event("flights_daily.gold.gate", run, "START")
+    send(ask, {**told, "job": {**told["job"], "facets": job}})
+    lake.commit("ops.quality_results", **summary)
+    assert until(covered(ask, "ops.quality_results", 1))["rederived"] == 0
+    runs = until(lambda: ask.get("/runs", params={"dataset": "ops.quality_results"}).json()["runs"], 20)
+    assert [one["run_id"] for one in runs] == [str(run)]
+    send(ask, event("flights_daily.gold.gate", run))
+    assert until(lambda: [one for one in ask.get("/runs", params={"run": str(run)}).json()["runs"] if one["ended_at"]])
+
+
+def age(lake: MadeCatalog, snapshot: int) -> None:
+    """Have a snapshot be so old that nobody can be expected to report its run any more."""
+
+    def done() -> bool:
+        with database(lake) as connection:
+            statement = "UPDATE snapshot SET committed_at = committed_at - interval '1 h' WHERE snapshot_id = %s"
+            return connection.execute(statement, (snapshot,)).rowcount == 1
+
+    until(done)
+
+
+def test_after_a_loss_a_program_is_known_again_and_of_a_spark_task_all_but_what_it_read(
+    lake: MadeCatalog, ask: httpx.Client
+) -> None:
+    lake.create("ops.table_maintenance", {"action": "string"})
+    lake.create("bronze.planes", {"tailnum": "string"})
+    age(lake, lake.commit("ops.table_maintenance", **named("table_maintenance.tables", lakehold__program="maintain")))
+    application = {"spark__app__id": "local-1385856000009", "app-name": "flights_daily.bronze.load"}
+    summary = named("flights_daily.bronze.load", **application)
+    age(lake, lake.commit("bronze.planes", **summary))
+    assert until(covered(ask, "ops.table_maintenance", 1), 25)["rederived"] == 1
+    (one,) = until(lambda: [one for one in missing(ask, "bronze.planes")() if one["state"] == "partly"], 25)
+    assert (one["run"], one["job"]) == (summary["lakehold__task"].rpartition("/")[2], "flights_daily.bronze.load")
+    (run,) = ask.get("/runs", params={"run": one["run"]}).json()["runs"]
+    assert (run["parent_job_name"], run["outputs"]) == ("flights_daily", [])
+
+
+def test_the_command_names_what_is_missing_and_fails_when_told_to(
+    lake: MadeCatalog, ask: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.create("gold.weather_impact", {"origin": "string"})
+    snapshot = lake.commit("gold.weather_impact", engine_name="by hand")
+    until(missing(ask, "gold.weather_impact"))
+    monkeypatch.setattr(Context, "existing_site", lambda _: lake.lab.site)
+    monkeypatch.setenv("COLUMNS", "200")
+    result = CliRunner().invoke(coverage, ["gold.weather_impact"])
+    assert result.exit_code == 0, result.output
+    assert str(snapshot) in result.output
+    assert "it names no query, application or task" in result.output
+    assert "0 of 1 snapshots are explained (0 %); 1 by nothing; 1 table." in result.output
+    assert json.loads(CliRunner().invoke(coverage, ["gold.weather_impact", "--json"]).output)["unexplained"] == 1
+    with pytest.raises(DifferenceError, match="0 % of the snapshots are explained, less than 100 %"):
+        CliRunner().invoke(coverage, ["gold", "--at-least", "100"], catch_exceptions=False)
+    with pytest.raises(DataError, match=r"No snapshot of gold\.nothing is known"):
+        CliRunner().invoke(coverage, ["gold.nothing"], catch_exceptions=False)
 
 
 def database(lake: MadeCatalog) -> psycopg.Connection:

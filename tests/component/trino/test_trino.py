@@ -12,7 +12,8 @@ import httpx
 import psutil
 import pytest
 import requests
-from lakehold.components.trino import TRINO, USERS, url
+from lakehold.components.trino import TRINO, url
+from lakehold.components.trino_rules import PEOPLE, SERVICES
 from trino.auth import BasicAuthentication
 from trino.dbapi import connect
 from trino.exceptions import HttpError, TrinoUserError
@@ -53,7 +54,7 @@ def refusal(lab: Any, user: str, statement: str) -> str:
     return str(refused.value.error_name)
 
 
-@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("user", [*PEOPLE, *SERVICES])
 def test_everyone_logs_in_with_the_generated_password(trino: Any, user: str) -> None:
     assert sql(trino, user, "SELECT current_user") == [[user]]
 

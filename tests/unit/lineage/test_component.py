@@ -11,8 +11,13 @@ SITE = Site(
     state=Path("/state"),
     artifacts={"cytoscape": Path("/store/cytoscape")},
     pythons={"lakehold": Path("/env/bin/python")},
-    ports={"postgres": 15432, "lineage": 18090, "objectstore": 17070},
-    secrets={"lineage.token": "the-token-of-lineage", "postgres.lineage": "the-password", "s3.lineage": "the-s3-key"},
+    ports={"postgres": 15432, "lineage": 18090, "objectstore": 17070, "trino": 18443},
+    secrets={
+        "lineage.token": "the-token-of-lineage",
+        "postgres.lineage": "the-password",
+        "s3.lineage": "the-s3-key",
+        "trino.lineage": "the-login",
+    },
 )
 
 
@@ -36,4 +41,4 @@ def test_it_reads_a_jdbc_catalog_and_leaves_an_outside_one_alone() -> None:
     assert environment["LAKEHOLD_LINEAGE_S3_SECRET_KEY"] == "the-s3-key"
     outside = Settings.model_validate({"catalog": {"type": "rest", "uri": "https://catalog.example"}})
     environment = LINEAGE.processes[0].environment(dataclasses.replace(SITE, settings=outside))
-    assert not [name for name in environment if "CATALOG_DATABASE" in name or "S3" in name]
+    assert not [name for name in environment if "CATALOG_DATABASE" in name or "S3" in name or "TRINO" in name]

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakehold.cli.context import OUT, Context
+from lakehold.cli.lineage_coverage import coverage
 from lakehold.cli.lineage_graph import assert_, diff, impact, show
 from lakehold.cli.lineage_page import page
 from lakehold.lineage.client import ask
@@ -171,5 +172,5 @@ def _service() -> tuple[str, str]:
     return f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]
 
 
-for _verb in (show, impact, diff, assert_, page):
+for _verb in (coverage, show, impact, diff, assert_, page):
     lineage.add_command(_verb)

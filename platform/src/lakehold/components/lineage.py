@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from lakehold.components.model import Component, Http, Process, Site, Task
+from lakehold.components.trino import url
+from lakehold.components.trino_rules import OBSERVER
 from lakehold.lineage import options
 from lakehold.tables.bootstrap import DATABASE
 from lakehold.tables.catalog import REGION, s3_endpoint
@@ -33,6 +35,10 @@ def _catalog(site: Site) -> dict[str, str]:
         options.S3_REGION: REGION,
         options.S3_ACCESS: "lineage",
         options.S3_SECRET: site.secrets["s3.lineage"],
+        options.TRINO: url(site),
+        options.TRINO_CA: str(site.tls / "ca.pem"),
+        options.TRINO_USER: OBSERVER,
+        options.TRINO_PASSWORD: site.secrets[f"trino.{OBSERVER}"],
     }
 
 
@@ -47,7 +53,7 @@ LINEAGE = Component(
     pythons=("lakehold",),
     ports={"": 18090},
     needs=("postgres",),
-    secrets=("lineage.token", "postgres.lineage", "s3.lineage"),
+    secrets=("lineage.token", "postgres.lineage", "s3.lineage", f"trino.{OBSERVER}"),
     before=(Task(name="lineage-migrate", command=lambda site: _module(site, "migrate"), environment=_environment),),
     processes=(
         Process(

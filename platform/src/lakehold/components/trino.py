@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import bcrypt
 
 from lakehold.components.model import Component, ConfigFile, Http, Process, Site, Task
-from lakehold.components.trino_rules import PEOPLE, SERVICES, groups, rules
+from lakehold.components.trino_rules import OBSERVER, PEOPLE, SERVICES, groups, rules
 from lakehold.tables.catalog import trino_catalog_properties
 
-USERS = (*PEOPLE, *SERVICES)
+USERS = (*PEOPLE, *SERVICES, OBSERVER)
 """Everyone who may log in; the password is the secret ``trino.<user>``."""
 
 _BCRYPT_COST = 10

@@ -29,7 +29,6 @@ from lakehold.lineage.journal import Journal, Receipt, UnavailableError
 from lakehold.lineage.jsontext import MalformedError
 from lakehold.lineage.options import Options
 from lakehold.lineage.sinks import api as sinks_api
-from lakehold.lineage.sinks.group import Sinks, configured
 
 
 class Service:
@@ -42,7 +41,6 @@ class Service:
         self._graph = GraphProcess(options.database, options.catalog)
         self._deriver = Deriver(options.database, derived=self._graph.wake)
         self._journal = Journal(options.database, backlog_bytes=options.backlog_bytes, committed=self._deriver.wake)
-        self._sinks = Sinks(options.database, configured(options.sinks))
         # A pool that keeps connections waits longer and longer before it looks for a PostgreSQL that was gone;
         # questions are rare enough to connect for each.
         self._readers = AsyncNullConnectionPool(
@@ -60,14 +58,12 @@ class Service:
         self._journal.start()
         deriver = asyncio.create_task(self._deriver.run(), name="deriver")
         graph = asyncio.create_task(self._graph.run(), name="graph")
-        self._sinks.start()
         await self._readers.open(wait=False)
         try:
             yield
         finally:
             await self._journal.stop()
-            await self._sinks.stop()
-            for task in filter(None, (deriver, graph, catalog)):
+            for task in (deriver, graph):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehold.errors import ConfigError
-from lakehold.lineage.catalog.source import Source, Store
+from lakehold.lineage.catalog.source import Source, Store, Trino
 from lakehold.lineage.sinks import settings as sinks
 
 DATABASE = "LAKEHOLD_LINEAGE_DATABASE"
@@ -23,6 +23,10 @@ S3_ENDPOINT = "LAKEHOLD_LINEAGE_S3_ENDPOINT"
 S3_REGION = "LAKEHOLD_LINEAGE_S3_REGION"
 S3_ACCESS = "LAKEHOLD_LINEAGE_S3_ACCESS_KEY"
 S3_SECRET = "LAKEHOLD_LINEAGE_S3_SECRET_KEY"  # noqa: S105 - the variable's name, not a secret
+TRINO = "LAKEHOLD_LINEAGE_TRINO"
+TRINO_CA = "LAKEHOLD_LINEAGE_TRINO_CA"
+TRINO_USER = "LAKEHOLD_LINEAGE_TRINO_USER"
+TRINO_PASSWORD = "LAKEHOLD_LINEAGE_TRINO_PASSWORD"  # noqa: S105 - the variable's name, not a password
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +41,17 @@ class Options:
     """The Iceberg catalog's name: the namespace of its tables."""
     cytoscape: Path | None = None
     """The folder of the library that draws the page's graph; without it the page only lists."""
-    sinks: sinks.SinkOptions = field(default_factory=sinks.SinkOptions)
-    """Who else is told."""
     body_bytes: int = 16 * 1024 * 1024
     """Most bytes of one request, after decompression."""
     backlog_bytes: int = 64 * 1024 * 1024
     """Most bytes of events that wait for a commit; more is refused, so that memory stays bounded."""
     answer_seconds: float = 0.9
     """An emitter gives up after one second; it is answered before."""
+
+
+def load_sinks(environment: Mapping[str, str] = os.environ) -> sinks.SinkOptions:
+    """Read who else is told; :class:`ConfigError` when one is named wrongly."""
+    return sinks.load(environment)
 
 
 def database(environment: Mapping[str, str] = os.environ) -> str:
@@ -62,12 +69,12 @@ def load(environment: Mapping[str, str] = os.environ) -> Options:
     port = _required(environment, PORT)
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ConfigError(f"{PORT} is no TCP port: {port!r}.", remedy=f"set {PORT} to a number from 1 to 65535")
+    load_sinks(environment)
     return Options(
         database=database(environment),
         host=environment.get(HOST, "127.0.0.1"),
         port=int(port),
         token=_token(environment),
-        sinks=sinks.load(environment),
         catalog=catalog(environment),
         cytoscape=Path(environment[CYTOSCAPE]) if environment.get(CYTOSCAPE) else None,
     )
@@ -84,7 +91,21 @@ def source(environment: Mapping[str, str] = os.environ) -> Source | None:
         secret=_required(environment, S3_SECRET),
     )
     return Source(
-        name=catalog(environment), database=_required(environment, CATALOG_DATABASE), store=store
+        name=catalog(environment),
+        database=_required(environment, CATALOG_DATABASE),
+        store=store,
+        trino=_trino(environment),
+    )
+
+
+def _trino(environment: Mapping[str, str]) -> Trino | None:
+    if not environment.get(TRINO):
+        return None
+    return Trino(
+        url=_required(environment, TRINO),
+        ca=_required(environment, TRINO_CA),
+        user=_required(environment, TRINO_USER),
+        password=_required(environment, TRINO_PASSWORD),
     )
 
 

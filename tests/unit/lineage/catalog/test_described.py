@@ -11,8 +11,9 @@ from lakehold.config import maker as config
 from lakehold.lineage.catalog.clues import clues_of
 from lakehold.lineage.catalog.coverage import percent
 from lakehold.lineage.catalog.described import described, is_shadow, published, type_text
-from lakehold.lineage.catalog.maker import maker_of, run_of_query
+from lakehold.lineage.catalog.maker import maker_of
 from lakehold.lineage.catalog.pointers import Name
+from lakehold.lineage.trino import run_id
 
 TASK = "lakehold/flights_daily.bronze.load/013bf368-5800-7e11-a5f4-ac7a0434c387"
 
@@ -128,9 +129,9 @@ def test_names_of_shadows() -> None:
 
 
 def test_trino_s_run_id_is_made_of_the_query_s() -> None:
-    assert str(run_of_query("20261121_150536_00001_rjktj")) == "7640af39-48bc-3533-83d3-98107cc96bdb"
+    assert str(run_id("20261121_150536_00001_rjktj")) == "7640af39-48bc-3533-83d3-98107cc96bdb"
     maker = maker_of({"trino_query_id": "20261121_150536_00001_rjktj"})
-    assert (maker.engine, maker.run) == ("trino", run_of_query("20261121_150536_00001_rjktj"))
+    assert (maker.engine, maker.run) == ("trino", run_id("20261121_150536_00001_rjktj"))
 
 
 def test_what_a_snapshot_of_spark_names() -> None:

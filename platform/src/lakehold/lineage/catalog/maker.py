@@ -6,13 +6,13 @@ write the OpenLineage name of the task (:mod:`lakehold.config.maker`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from lakehold.config.ancestry import Ancestor
 from lakehold.config.maker import PROGRAM, ROOT, TASK
+from lakehold.lineage.trino import run_id
 
 QUERY = "trino_query_id"
 _APPLICATION = "spark.app.id"
@@ -33,7 +33,7 @@ class Maker:
     def run(self) -> UUID | None:
         """The run of OpenLineage that the snapshot names."""
         if self.query:
-            return run_of_query(self.query)
+            return run_id(self.query)
         try:
             return UUID(self.task.run) if self.task else None
         except ValueError:
@@ -54,8 +54,3 @@ def maker_of(summary: Mapping[str, str]) -> Maker:
         root=Ancestor.read(summary.get(ROOT, "")),
         program=summary.get(PROGRAM, "")[:_LONGEST],
     )
-
-
-def run_of_query(query: str) -> UUID:
-    """Return the run id that Trino's OpenLineage listener gives to a query: Java's ``UUID.nameUUIDFromBytes``."""
-    return UUID(bytes=hashlib.md5(query.encode(), usedforsecurity=False).digest(), version=3)

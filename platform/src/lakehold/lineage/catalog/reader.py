@@ -12,8 +12,10 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from lakehold.lineage.catalog import clues, keep, pointers
+from lakehold.lineage.catalog.again import PATIENCE, Again
 from lakehold.lineage.catalog.described import Described, described
 from lakehold.lineage.catalog.files import Files, UnreadableError
+from lakehold.lineage.catalog.history import History
 from lakehold.lineage.catalog.match import match
 from lakehold.lineage.catalog.pointers import Name
 from lakehold.lineage.catalog.source import Source
@@ -26,6 +28,8 @@ Connection = AsyncConnection[TupleRow]
 _LOCK = 5_270_005
 """Key of the advisory lock that lets one service of several read the catalog."""
 _LOOK_SECONDS = 1.0
+_AGAIN_SECONDS = 3.0
+"""How often to look for what was lost and can be told again."""
 _AT_ONCE = 8
 _POSITION = "SELECT sum(position) FROM stage WHERE name IN ('graph', 'graph2', 'catalog')"
 _STATE = """
@@ -39,7 +43,8 @@ ON CONFLICT (catalog) DO UPDATE SET read_at = coalesce(excluded.read_at, c.read_
 class Reader:
     """Reads one catalog over and over."""
 
-    def __init__(self, database: str, source: Source) -> None:
+    def __init__(self, database: str, source: Source, patience: float = PATIENCE) -> None:
+        self._again = Again(History(source.trino) if source.trino else None, patience)
         self._database = database
         self._source = source
         self._files: Files | None = None
@@ -69,7 +74,8 @@ class Reader:
             if row and row[0]:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
-        matched_at = None
+        matched_at, told_at = None, 0.0
+        clock = asyncio.get_running_loop().time
         while True:
             new = await self.read(connection)
             await self._events(connection)
@@ -78,6 +84,9 @@ class Reader:
             if new or position != matched_at:
                 await match(connection)
                 matched_at = position
+            if clock() - told_at >= _AGAIN_SECONDS:
+                await self._again.step(connection)
+                told_at = clock()
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def read(self, connection: Connection) -> int:

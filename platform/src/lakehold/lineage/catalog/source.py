@@ -16,9 +16,21 @@ class Store:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trino:
+    """Where Trino is, the CA its certificate is checked against, and who may look at its queries."""
+
+    url: str
+    ca: str
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A JDBC catalog: its name, its database (libpq connection string), and the store of its metadata files."""
 
     name: str
     database: str = field(repr=False)
     store: Store
+    trino: Trino | None = None
+    """Who is asked about queries that nobody reported."""
