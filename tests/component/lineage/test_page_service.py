@@ -102,14 +102,16 @@ def test_the_token_itself_begins_a_session(standing: Any) -> None:
         assert client.post("/api/v1/session").status_code == 201
 
 
-@pytest.mark.usefixtures("made")
-def test_every_table_is_listed_with_how_its_checks_went(visitor: httpx.Client) -> None:
+def test_every_table_is_listed_with_how_its_checks_went(visitor: httpx.Client, made: MadeGraph) -> None:
     answer = get(visitor, "tables")
     checks = {row["title"]: (row["passed"], row["failed"]) for row in answer["tables"]}
     assert len(checks) == 10
     assert checks["bronze.flights"] == (3, 0)
     assert checks["bronze.weather"] == (0, 1)
     assert checks["s3://landing/flights"] == (0, 0)
+    made.connection.execute('UPDATE assertion_result SET details = \'{"severity": "warn"}\' WHERE NOT success')
+    weather = next(row for row in get(visitor, "tables")["tables"] if row["title"] == "bronze.weather")
+    assert (weather["failed"], weather["warned"]) == (0, 1)
     assert titles(get(visitor, "tables", name="DELAYS")["tables"]) == ["gold.delays"]
     assert get(visitor, "tables", limit=3)["truncated"]
     assert get(visitor, "tables", at="2020-01-01")["tables"] == []

@@ -23,11 +23,12 @@ _TABLES: LiteralString = """
 SELECT n.node_id AS id, n.namespace, n.name, n.kind, n.description, n.first_seen, n.last_seen,
     (SELECT count(*) FROM field f WHERE f.node_id = n.node_id AND f.name <> '' AND f.first_seen <= %(at)s
         AND (f.removed_at IS NULL OR f.removed_at > %(at)s)) AS columns,
-    checks.passed, checks.failed
+    checks.passed, checks.warned, checks.failed
 FROM node n CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE success) AS passed, count(*) FILTER (WHERE NOT success) AS failed FROM (
-        SELECT DISTINCT ON (column_name, name) success FROM (
-            SELECT column_name, name, success, at FROM assertion_result r
+    SELECT count(*) FILTER (WHERE success) AS passed, count(*) FILTER (WHERE NOT success AND warns) AS warned,
+        count(*) FILTER (WHERE NOT success AND NOT warns) AS failed FROM (
+        SELECT DISTINCT ON (column_name, name) success, coalesce(details->>'severity' = 'warn', false) AS warns FROM (
+            SELECT column_name, name, success, at, details FROM assertion_result r
             WHERE r.node_id = n.node_id AND r.at <= %(at)s ORDER BY r.at DESC LIMIT 200) AS recent
         ORDER BY column_name, name, at DESC) AS latest) AS checks
 WHERE n.first_seen <= %(at)s AND strpos(lower(n.name), %(name)s) > 0

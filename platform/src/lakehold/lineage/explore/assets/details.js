@@ -11,7 +11,7 @@ export function table(place, node, graph, checks) {
 function aTable(place, node, graph, checks) {
   const columnsOf = section("Columns", node.fields.length, columns(place, node), true);
   const checksOf = section("Checks", node.results.length, results(node.results, true), true);
-  const failed = node.results.some((result) => !result.success);
+  const failed = node.results.some((result) => !result.success && result.details?.severity !== "warn");
   return [
     heading(KIND[node.kind] ?? node.kind, node.title, node.description),
     summary(checks.get(node.id)),
@@ -122,7 +122,7 @@ function heading(kind, title, description, more) {
 
 function summary(checks, of = "") {
   const shown = checks && checksBadge(checks);
-  return shown ? h("p", { class: "summary" }, of, shown, checks.failed && checks.passed ? ` ${checks.passed} passed` : "") : null;
+  return shown ? h("p", { class: "summary" }, of, shown, (checks.failed || checks.warned) && checks.passed ? ` ${checks.passed} passed` : "") : null;
 }
 
 function section(title, number, content, open = false) {
@@ -155,20 +155,21 @@ function results(list, named = false) {
       h(
         "li",
         {},
-        badge(result.success ? "good" : "bad", result.success ? "passed" : "failed"),
-        h("span", {}, result.name, named && result.column ? h("small", {}, ` of ${result.column}`) : null),
-        h("small", {}, observed(result.details)),
+        outcome(result),
+        h("span", {}, result.name.replaceAll("_", " "), named && result.column ? h("small", {}, ` of ${result.column}`) : null),
+        h("small", {}, result.details?.description ?? "", observed(result.details)),
         h("time", { datetime: result.at }, moment(result.at)),
       ),
     ),
   );
 }
 
-// What a check found, where it says so in a word or number.
-function observed(details) {
-  const said = Object.entries(details ?? {}).filter(([, value]) => ["string", "number"].includes(typeof value));
-  return said.slice(0, 4).map(([key, value]) => `${key}: ${value}`).join(", ");
+function outcome({ success, details }) {
+  if (success) return badge("good", "passed");
+  return details?.severity === "warn" ? badge("busy", "warning") : badge("bad", "failed");
 }
+
+const observed = (details) => (details?.actual === undefined ? "" : ` Found: ${details.actual}.`);
 
 function jobs(place, processes) {
   return h(

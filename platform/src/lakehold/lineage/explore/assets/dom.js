@@ -54,14 +54,16 @@ export const BELIEVED = {
 
 // The state of checks or of a run, as colour, sign and word at once.
 export function badge(state, text) {
-  const signs = { good: "✓", bad: "✕", busy: "…", quiet: "–" };
+  const signs = { good: "✓", bad: "✕", busy: "!", quiet: "–" };
   return h("span", { class: `badge ${state}` }, h("span", { "aria-hidden": "true" }, signs[state]), ` ${text}`);
 }
 
 export const RUN_STATE = { COMPLETE: "good", FAIL: "bad", ABORT: "bad", RUNNING: "busy" };
 export const runBadge = (state) => badge(RUN_STATE[state] ?? "quiet", (state ?? "unknown").toLowerCase());
 
-export function checksBadge({ passed, failed }) {
-  if (!passed && !failed) return null;
-  return failed ? badge("bad", `${count(failed, "check")} failed`) : badge("good", `${count(passed, "check")} passed`);
+// The worst of the checks; nothing where nothing was checked.
+export function checksBadge({ passed, warned, failed }) {
+  if (failed) return badge("bad", `${count(failed, "check")} failed`);
+  if (warned) return badge("busy", count(warned, "warning"));
+  return passed ? badge("good", `${count(passed, "check")} passed`) : null;
 }
