@@ -18,12 +18,11 @@ __all__ = ["Unreadable", "read"]
 
 _STEPS = 2_000_000
 """Parts of expressions and sources of values that are looked at, about two seconds of work."""
-_NOT_WRITING = frozenset(
-    """
+_NOT_WRITING_WORDS = """
     ALTER ANALYZE BEGIN CACHE CALL CLEAR COMMENT COMMIT DEALLOCATE DENY DESC DESCRIBE DROP EXPLAIN GRANT KILL LIST MSCK
     PREPARE REFRESH REPAIR RESET REVOKE ROLLBACK SET SHOW START UNCACHE USE VACUUM
-    """.split()
-)
+"""
+_NOT_WRITING = frozenset(_NOT_WRITING_WORDS.split())
 _COMMANDS = (
     exp.Alter, exp.Analyze, exp.Cache, exp.Comment, exp.Commit, exp.Describe, exp.Drop, exp.Grant, exp.Query,
     exp.Refresh, exp.Revoke, exp.Rollback, exp.Set, exp.Show, exp.Transaction, exp.Uncache, exp.Use, exp.Values,

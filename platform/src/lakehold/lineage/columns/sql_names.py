@@ -16,12 +16,11 @@ from lakehold.lineage.model import Column, Table
 _FILE = re.compile(r"(s3[an]?://[^/]+)(/.*)?")
 _SPARK_FILES = frozenset({"csv", "json", "parquet", "orc", "avro", "text", "binaryfile", "xml"})
 # What Iceberg shows of a table under its name: Spark `silver.flights.snapshots`, Trino `"flights$snapshots"`.
-_METADATA = frozenset(
-    """
+_METADATA_WORDS = """
     history snapshots files manifests partitions refs entries all_data_files all_delete_files all_entries all_files
     all_manifests data_files delete_files metadata_log_entries position_deletes changes properties
-    """.split()
-)
+"""
+_METADATA = frozenset(_METADATA_WORDS.split())
 _BRANCH = re.compile(r"(branch|tag)_\w+|(snapshot_id|at_timestamp)_\d+")
 
 

@@ -48,7 +48,7 @@ class Writes:
             return self.update(statement)
         if isinstance(statement, exp.Delete):
             return self.delete(statement)
-        return self.truncate(statement)
+        return self.truncate(statement) if isinstance(statement, exp.TruncateTable) else None
 
     def create(self, statement: exp.Create) -> Draft | None:
         """CREATE TABLE or VIEW; a view of the session, a schema or a function makes nothing that lasts."""
@@ -176,7 +176,7 @@ class Writes:
         return given
 
     def _assigned_column(self, node: exp.Expr, target: Table, scope: Scope) -> tuple[str, bool]:
-        names = [part.name for part in node.find_all(exp.Identifier, bfs=False)]
+        names = [part.name for part in (node.parts if isinstance(node, (exp.Column, exp.Dot)) else [node])]
         known = {name.lower(): name for name in self._tables.columns_of(target) or ()}
         qualifiers = scope.named[0][0]
         start = 0
