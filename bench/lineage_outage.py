@@ -37,7 +37,8 @@ FLIGHTS = """
 CREATE TABLE silver.flights AS SELECT flight_date, 'AA' AS carrier, 'American' AS carrier_name, 1 AS flight,
   'N1' AS tailnum, 'JFK' AS origin, 'MIA' AS dest, 'Miami' AS dest_name, 1e0 AS dest_lat, 2e0 AS dest_lon,
   5 AS dep_delay, 9 AS arr_delay, 190 AS air_time, 1089 AS distance, false AS cancelled, 10e0 AS wind_speed,
-  0e0 AS precip, 10e0 AS visib, 2000 AS plane_year, 'BOEING' AS plane_manufacturer, '737' AS plane_model, 150 AS plane_seats
+  0e0 AS precip, 10e0 AS visib, 2000 AS plane_year, 'BOEING' AS plane_manufacturer, '737' AS plane_model,
+  150 AS plane_seats
 FROM unnest(sequence(DATE '2013-01-01', DATE '2013-12-31')) AS t (flight_date)
 """
 
