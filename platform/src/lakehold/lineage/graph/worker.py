@@ -22,6 +22,7 @@ from lakehold.lineage.catalog.reader import Reader
 from lakehold.lineage.database import LOST, connect
 from lakehold.lineage.graph import derive, policy, take
 from lakehold.lineage.graph.readings import SqlReader
+from lakehold.lineage.sinks.group import Sinks, configured
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ async def drain(connection: AsyncConnection[TupleRow], sql: SqlReader) -> None:
             return
 
 
-async def _serve_parent(worker: Worker, reader: Reader | None) -> None:
+async def _serve_parent(worker: Worker, reader: Reader | None, sinks: Sinks) -> None:
     """Work until the parent is gone."""
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader()
@@ -91,8 +92,10 @@ async def _serve_parent(worker: Worker, reader: Reader | None) -> None:
     work = [asyncio.create_task(worker.run(), name="graph2")]
     if reader is not None:
         work.append(asyncio.create_task(reader.run(), name="catalog"))
+    sinks.start()
     while await orders.read(4096):
         worker.wake()
+    await sinks.stop()
     for task in work:
         task.cancel()
     await asyncio.gather(*work, return_exceptions=True)
@@ -105,10 +108,11 @@ def main() -> int:
     try:
         worker = Worker(options.database(), options.catalog(), policy.load())
         source = options.source()
+        sinks = Sinks(options.database(), configured(options.load_sinks()))
     except LakeholdError as problem:
         sys.stderr.write(f"{problem}\n")
         return problem.exit_code
-    asyncio.run(_serve_parent(worker, Reader(options.database(), source) if source else None))
+    asyncio.run(_serve_parent(worker, Reader(options.database(), source) if source else None, sinks))
     return 0
 
 

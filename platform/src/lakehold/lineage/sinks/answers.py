@@ -30,7 +30,7 @@ def judge(answer: httpx.Response) -> None:
         return
     reason = f"{status} {say(answer)}".strip()
     if status in _DENIED:
-        raise UnavailableError(f"it does not let us in: {reason}", retry_after=_DENIED_SECONDS)
+        raise UnavailableError(f"it does not let us in: {reason}", retry_after=retry_after(answer) or _DENIED_SECONDS)
     if status in _LATER:
         raise UnavailableError(reason, retry_after=retry_after(answer))
     if status >= 500:

@@ -75,6 +75,7 @@ class _Desk:
             if wanted.get("everything") is True:
                 await book.begin_again(connection, name)
                 return JSONResponse({"everything": True}, status_code=202)
+            await book.hurry(connection, name)
             cursor = await connection.execute(
                 "UPDATE sink_letter SET asked_at = clock_timestamp() WHERE sink = %s AND replayed_at IS NULL"
                 " AND (%s::bigint[] IS NULL OR letter_id = ANY(%s::bigint[]))",

@@ -105,9 +105,15 @@ async def fail(connection: AsyncConnection[TupleRow], name: str, reason: str, se
     )
 
 
+async def hurry(connection: AsyncConnection[TupleRow], name: str) -> None:
+    """Have the next attempt made at once."""
+    await connection.execute("UPDATE sink SET retry_at = NULL WHERE name = %s", (name,))
+
+
 async def begin_again(connection: AsyncConnection[TupleRow], name: str) -> None:
     """Forget what the sink was told; everything there is will be told once more."""
     async with connection.transaction():
+        await hurry(connection, name)
         await connection.execute("DELETE FROM sink_sent WHERE sink = %s", (name,))
         await connection.execute(
             "UPDATE sink SET backfill = %s WHERE name = %s AND reads = 'change'", (_EVERYTHING, name)

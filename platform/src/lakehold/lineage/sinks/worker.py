@@ -78,7 +78,10 @@ class Worker:
         self._looked = float("-inf")
         while True:
             page = await book.page(connection, name)
-            await _until(page.retry_at)
+            if (seconds := _left(page.retry_at)) > 0:
+                # In short steps, since somebody who mended the cause may ask for an attempt at once.
+                await asyncio.sleep(min(seconds, _POLL_SECONDS))
+                continue
             try:
                 busy = await self._turn(connection, page)
             except EmptiedError as problem:
@@ -168,6 +171,5 @@ class Worker:
         await book.fail(connection, self._sink.name, str(problem), seconds)
 
 
-async def _until(moment: datetime | None) -> None:
-    if moment is not None:
-        await asyncio.sleep(max(0.0, min((moment - datetime.now(UTC)).total_seconds(), 300.0)))
+def _left(moment: datetime | None) -> float:
+    return 0.0 if moment is None else (moment - datetime.now(UTC)).total_seconds()
