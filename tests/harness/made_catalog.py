@@ -82,7 +82,7 @@ class MadeCatalog:
         self.write(made)
         return made
 
-    def view(self, name: str, sql: str, columns: list[str]) -> MadeTable:
+    def view(self, name: str, sql: str, columns: list[str], *, days_ago: int = 0) -> MadeTable:
         """Make a view of Trino."""
         schema, table = name.split(".")
         fields = [
@@ -90,7 +90,7 @@ class MadeCatalog:
         ]
         version = {
             "version-id": 1,
-            "timestamp-ms": _now(),
+            "timestamp-ms": _now() - days_ago * 86_400_000,
             "schema-id": 0,
             "summary": {"engine-name": "trino", "engine-version": "476"},
             "default-catalog": BUCKET,
@@ -113,10 +113,10 @@ class MadeCatalog:
         self.write(made, kind="VIEW")
         return made
 
-    def commit(self, name: str, rows: int = 10, operation: str = "append", **summary: str) -> int:
+    def commit(self, name: str, rows: int = 10, operation: str = "append", *, days_ago: int = 0, **summary: str) -> int:
         """Commit a snapshot with what its writer says of itself; return its id."""
         table = self.tables[name]
-        id_, now = secrets.randbits(62), _now()
+        id_, now = secrets.randbits(62), _now() - days_ago * 86_400_000
         added = {"added-records": str(rows), "added-data-files": "1"} if rows else {}
         parent = table.metadata["current-snapshot-id"]
         table.snapshots.append(

@@ -223,31 +223,33 @@ def test_a_program_s_snapshot_names_its_task_and_so_the_graph_knows_who_wrote_it
     assert until(lambda: [one for one in ask.get("/runs", params={"run": str(run)}).json()["runs"] if one["ended_at"]])
 
 
-def age(lake: MadeCatalog, snapshot: int) -> None:
-    """Have a snapshot be so old that nobody can be expected to report its run any more."""
-
-    def done() -> bool:
-        with database(lake) as connection:
-            statement = "UPDATE snapshot SET committed_at = committed_at - interval '1 h' WHERE snapshot_id = %s"
-            return connection.execute(statement, (snapshot,)).rowcount == 1
-
-    until(done)
-
-
 def test_after_a_loss_a_program_is_known_again_and_of_a_spark_task_all_but_what_it_read(
     lake: MadeCatalog, ask: httpx.Client
 ) -> None:
     lake.create("ops.table_maintenance", {"action": "string"})
     lake.create("bronze.planes", {"tailnum": "string"})
-    age(lake, lake.commit("ops.table_maintenance", **named("table_maintenance.tables", lakehold__program="maintain")))
+    program = named("table_maintenance.tables", lakehold__program="tables.maintenance")
+    lake.commit("ops.table_maintenance", days_ago=1, **program)
     application = {"spark__app__id": "local-1385856000009", "app-name": "flights_daily.bronze.load"}
     summary = named("flights_daily.bronze.load", **application)
-    age(lake, lake.commit("bronze.planes", **summary))
+    lake.commit("bronze.planes", days_ago=1, **summary)
     assert until(covered(ask, "ops.table_maintenance", 1), 25)["rederived"] == 1
     (one,) = until(lambda: [one for one in missing(ask, "bronze.planes")() if one["state"] == "partly"], 25)
     assert (one["run"], one["job"]) == (summary["lakehold__task"].rpartition("/")[2], "flights_daily.bronze.load")
     (run,) = ask.get("/runs", params={"run": one["run"]}).json()["runs"]
     assert (run["parent_job_name"], run["outputs"]) == ("flights_daily", [])
+
+
+def test_a_view_that_nobody_told_of_is_read_in_the_catalog(lake: MadeCatalog, ask: httpx.Client) -> None:
+    lake.create("silver.carriers", {"carrier": "string", "name": "string"})
+    lake.view("gold.names", "SELECT upper(c.name) AS name FROM silver.carriers c", ["name"], days_ago=1)
+    assert until(covered(ask, "gold.names", 1), 25)["rederived"] == 1
+
+    def edges() -> set[tuple[str, str]]:
+        graph = ask.get("/graph", params={"of": "gold.names.name", "direction": "up"}).json()
+        return {(edge["how"], edge["believed"]) for edge in graph["edges"] if edge["how"]}
+
+    assert until(edges, 25) == {("TRANSFORMATION", "sql")}
 
 
 def test_the_command_names_what_is_missing_and_fails_when_told_to(
@@ -264,8 +266,8 @@ def test_the_command_names_what_is_missing_and_fails_when_told_to(
     assert "it names no query, application or task" in result.output
     assert "0 of 1 snapshots are explained (0 %); 1 by nothing; 1 table." in result.output
     assert json.loads(CliRunner().invoke(coverage, ["gold.weather_impact", "--json"]).output)["unexplained"] == 1
-    with pytest.raises(DifferenceError, match="0 % of the snapshots are explained, less than 100 %"):
-        CliRunner().invoke(coverage, ["gold", "--at-least", "100"], catch_exceptions=False)
+    with pytest.raises(DifferenceError, match="^0 % of the snapshots are explained, less than 100 %"):
+        CliRunner().invoke(coverage, ["gold.weather_impact", "--at-least", "100"], catch_exceptions=False)
     with pytest.raises(DataError, match=r"No snapshot of gold\.nothing is known"):
         CliRunner().invoke(coverage, ["gold.nothing"], catch_exceptions=False)
 

@@ -1,14 +1,15 @@
 """Tell again what was lost: for snapshots whose run nobody reported, from what still knows of it.
 
 A Trino query is asked of Trino as long as it remembers it; then everything is known again. A task or program that the
-snapshot itself names is known by name, with its table; what Spark read in it is not. Either way the answer is an event
-as any other, so the rest of lineage follows from it.
+snapshot itself names is known by name, with its table; what Spark read in it is not. A view's text is in the catalog.
+Either way the answer is an event as any other, so the rest of lineage follows from it.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 Connection = AsyncConnection[TupleRow]
 
 PRODUCER = f"https://lakehold.invalid/{__version__}/catalog"
+_VIEW_RUNS = uuid.UUID("6f1f7f0e-5c0b-4f0a-9a55-0d1f8a1f6f5e")
+"""The namespace of run ids made of a view's name and version."""
 _SPEC = "https://openlineage.io/spec"
 _AT_ONCE = 50
 _SILENCE = 30.0
@@ -53,6 +56,14 @@ WHERE s.gone_at IS NULL AND s.maker IS NOT NULL AND s.summary ? 'lakehold.task' 
         AND s.committed_at < clock_timestamp() - make_interval(secs => %(patience)s)))
 ORDER BY s.committed_at LIMIT %(limit)s
 """
+_VIEWS = """
+SELECT s.node_id, s.snapshot_id, v.made_at, v.sql, v.dialect, v.schema, n.namespace, n.name
+FROM snapshot s JOIN node n USING (node_id)
+    JOIN view_version v ON (v.node_id, v.version_id, v.made_at) = (s.node_id, s.snapshot_id, s.committed_at)
+WHERE s.matched_by IS NULL AND s.gone_at IS NULL AND s.operation = 'view' AND s.asked < 1
+    AND s.committed_at < clock_timestamp() - make_interval(secs => %(patience)s)
+ORDER BY s.committed_at LIMIT %(limit)s
+"""
 _REDERIVED = "INSERT INTO rederived (run_id, source) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 
 
@@ -67,7 +78,8 @@ class Again:
 
     async def step(self, connection: Connection) -> int:
         """Tell some again; return how many events that made."""
-        return await self._tasks(connection) + await self._queries(connection)
+        told = await self._tasks(connection) + await self._views(connection)
+        return told + await self._queries(connection)
 
     async def _queries(self, connection: Connection) -> int:
         if self._history is None or time.monotonic() < self._ask_after:
@@ -105,6 +117,34 @@ class Again:
                 await connection.execute(_ASKED, (node, snapshot))
         return len(found)
 
+    async def _views(self, connection: Connection) -> int:
+        values = {"patience": self._patience, "limit": _AT_ONCE}
+        found = await (await connection.execute(_VIEWS, values)).fetchall()
+        for node, version, at, sql, dialect, schema, namespace, name in found:
+            event = view_event({"namespace": namespace, "name": name}, version, at, sql, dialect, schema)
+            async with connection.transaction():
+                await rows.insert(connection, [parse(orjson.dumps(event))])
+                await connection.execute(_REDERIVED, (event["run"]["runId"], "view"))
+                await connection.execute(_ASKED, (node, version))
+        return len(found)
+
+
+def view_event(
+    view: Mapping[str, str], version: int, at: datetime, sql: str, dialect: str, schema: str
+) -> dict[str, Any]:
+    """Return the statement that made a version of a view, as far as the catalog has it: all but who ran it."""
+    name = ".".join(f'"{part}"' if dialect == "trino" else f"`{part}`" for part in view["name"].split("."))
+    run = uuid.uuid5(_VIEW_RUNS, f"{view['namespace']}\n{view['name']}\n{version}\n{at.astimezone(UTC).isoformat()}")
+    text = {**_facet("1-0-1", "SQLJobFacet"), "query": f"CREATE OR REPLACE VIEW {name} AS {sql}", "dialect": dialect}
+    session = {**_facet("2-0-2", "RunFacet", file="OpenLineage"), "schema": schema or None}
+    return {
+        **_event("COMPLETE", at),
+        "run": {"runId": str(run), "facets": {"lakehold_query": session}},
+        "job": {"namespace": "lakehold", "name": f"view {view['name']}", "facets": {"sql": text}},
+        "inputs": [],
+        "outputs": [dict(view)],
+    }
+
 
 def task_event(maker: Maker, at: datetime, table: Mapping[str, str], snapshot: str) -> dict[str, Any]:
     """Return what a snapshot says of its task: that it was at work, and for one of our programs, what it wrote.
@@ -122,10 +162,7 @@ def task_event(maker: Maker, at: datetime, table: Mapping[str, str], snapshot: s
         job["facets"] = {"jobType": {**_facet("2-0-3", "JobTypeJobFacet"), **kind}}
     version = {"version": {**_facet("1-0-1", "DatasetVersionDatasetFacet"), "datasetVersion": snapshot}}
     return {
-        "eventType": "OTHER",
-        "eventTime": at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "producer": PRODUCER,
-        "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        **_event("OTHER", at),
         "run": {"runId": task.run, "facets": facets},
         "job": job,
         "inputs": [],
@@ -133,5 +170,15 @@ def task_event(maker: Maker, at: datetime, table: Mapping[str, str], snapshot: s
     }
 
 
-def _facet(version: str, name: str) -> dict[str, str]:
-    return {"_producer": PRODUCER, "_schemaURL": f"{_SPEC}/facets/{version}/{name}.json#/$defs/{name}"}
+def _event(kind: str, at: datetime) -> dict[str, Any]:
+    return {
+        "eventType": kind,
+        "eventTime": at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "producer": PRODUCER,
+        "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent",
+    }
+
+
+def _facet(version: str, name: str, *, file: str = "") -> dict[str, str]:
+    where = f"{_SPEC}/{version}/{file}.json" if file else f"{_SPEC}/facets/{version}/{name}.json"
+    return {"_producer": PRODUCER, "_schemaURL": f"{where}#/$defs/{name}"}
