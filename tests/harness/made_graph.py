@@ -84,8 +84,10 @@ class MadeGraph:
             source, target = column(match[1]), column(match[2])
             read.append((source, target, match[3] or ""))
             read.append((Column(source.table, ""), Column(target.table, ""), ""))
-        for source, target, how in dict.fromkeys(read):
-            self._edge(process, source, target, how, since, until)
+        # In one transaction: the service may be at clearing away what nothing leads to.
+        with self.connection.transaction():
+            for source, target, how in dict.fromkeys(read):
+                self._edge(process, source, target, how, since, until)
 
     def statement(self, process: str, target: str, sql: str, unknown: str = "{}") -> UUID:
         """Add what a run of a process executed; return the run."""

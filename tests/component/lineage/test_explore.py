@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from made_graph import BEGIN, MadeGraph
+from made_graph import BEGIN, MadeGraph, column
 
 pytestmark = [pytest.mark.component, pytest.mark.usefixtures("made")]
 
@@ -280,3 +280,13 @@ def test_what_means_nothing_is_refused(
 @pytest.mark.parametrize("path", ["graph", "node", "search", "impact", "changes", "moments"])
 def test_questions_need_the_token(client: httpx.Client, path: str) -> None:
     assert httpx.get(f"{client.base_url}/api/v1/{path}", trust_env=False).status_code == 401
+
+
+def test_a_table_says_which_of_its_columns_nobody_knows_the_sources_of(made: MadeGraph, client: httpx.Client) -> None:
+    made.edges("jobs.score", ["gold.delays.origin -> gold.scores.origin IDENTITY"])
+    made.field(column("gold.scores.score"))
+    # What one statement of a run cannot say another may.
+    for said in ('{"origin": "not said", "score": "made by a Python function"}', "{}"):
+        made.belongs(made.statement("jobs.score", "gold.scores", said, said), "jobs.score")
+    made.connection.execute("UPDATE run SET process_run = (SELECT min(run_id::text)::uuid FROM run)")
+    assert get(client, "node", name="gold.scores")["unknown"] == {"score": "made by a Python function"}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import orjson
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from lakehold.lineage.answer import AnswerError, plain
@@ -116,16 +118,13 @@ def routes(
             asked = Asked(request.query_params, known)
             async with reader() as connection:
                 found = await question(connection, asked, catalog)
-            return JSONResponse(_plain(found))
+            # In a thread: the loop also answers emitters, and they wait for one second only.
+            return Response(await asyncio.to_thread(_json, found), media_type="application/json")
 
         return answer
 
     return [Route(f"/api/v1/{name}", handler(*of), methods=["GET"]) for name, of in QUESTIONS.items()]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return plain(value)
+def _json(found: dict[str, Any]) -> bytes:
+    return orjson.dumps(found, default=plain, option=orjson.OPT_PASSTHROUGH_DATETIME)

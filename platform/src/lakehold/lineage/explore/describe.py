@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 
 from lakehold.lineage.explore import names
 from lakehold.lineage.explore.find import Place, rows
+from lakehold.lineage.explore.unknown import unknown_of
 from lakehold.lineage.model import Table
 
 _MOST_COLUMNS = 2000
@@ -64,8 +65,7 @@ async def describe(connection: AsyncConnection[TupleRow], place: Place, at: date
     values = {"node": node["id"], "at": at}
     fields = await rows(connection, _FIELDS, values)
     statements = sorted(await rows(connection, _STATEMENTS, values), key=lambda row: row["at"], reverse=True)
-    # What each writing process said last counts: a column one of them cannot know is not known.
-    unknown = {column: reason for row in reversed(statements) for column, reason in row["unknown"].items()}
+    unknown = {row["column"]: row["reason"] for row in await unknown_of(connection, [node["id"]], at)}
     return {
         **node,
         "title": names.title(Table(node["namespace"], node["name"]), catalog),

@@ -6,30 +6,19 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from lakehold.lineage.explore import graph, owners
 from lakehold.lineage.explore.find import Place, rows
+from lakehold.lineage.explore.unknown import unknown_reading
 from lakehold.lineage.explore.walk import Edge, walk
 from lakehold.lineage.model import WHOLE
 
-MOST_EDGES = 50_000
+MOST_EDGES = 20_000
 _MOST_STEPS = 200
-
-# Of each process that writes a table, what its latest statement could not say. Only a table that reads from one of
-# those asked for is of interest.
-_UNKNOWN: LiteralString = """
-SELECT t.target_node AS node, u.key AS "column", u.value AS reason, t.process_id AS process, f.field_id AS field
-FROM (SELECT DISTINCT target_node, process_id FROM edge WHERE source_node = ANY(%(nodes)s) AND how = ''
-          AND first_seen <= %(at)s AND (ended_at IS NULL OR ended_at > %(at)s)) AS t
-CROSS JOIN LATERAL (SELECT unknown FROM statement s WHERE s.target_node = t.target_node AND s.process_id = t.process_id
-    AND s.at <= %(at)s ORDER BY s.at DESC LIMIT 1) AS s
-CROSS JOIN LATERAL jsonb_each_text(s.unknown) AS u
-JOIN field f ON f.node_id = t.target_node AND f.name = u.key
-"""
 
 
 @dataclass
@@ -62,7 +51,10 @@ async def impact(
     reached = {*reach.sure, *reach.maybe}
     found = await graph.pieces(connection, [*start, *reached], reach.edges.values(), catalog, also=[place.node["id"]])
     values = _values(start, reach.edges.values())
-    tables = [_table(node, reach, values, catalog) for node in found["nodes"] if _touched(node, reached)]
+    into: dict[int, list[Edge]] = defaultdict(list)
+    for edge in reach.edges.values():
+        into[edge["target_field"]].append(edge)
+    tables = [_table(node, reach, values, into, catalog) for node in found["nodes"] if _touched(node, reached)]
     makers = {process for table in tables for process in table["processes"]}
     whose = await owners.owners(connection, makers)
     return {
@@ -97,7 +89,7 @@ async def _perhaps(
         nodes = await rows(
             connection, "SELECT DISTINCT node_id FROM field WHERE field_id = ANY(%(fields)s)", {"fields": list(known)}
         )
-        unknown = await rows(connection, _UNKNOWN, {"nodes": [row["node_id"] for row in nodes], "at": at})
+        unknown = await unknown_reading(connection, [row["node_id"] for row in nodes], at)
         fresh = {row["field"]: row["reason"] for row in unknown if row["field"] not in known}
         for row in unknown:
             if row["field"] not in sure:
@@ -130,9 +122,11 @@ def _touched(node: dict[str, Any], reached: Collection[int]) -> bool:
     return any(one["id"] in reached for one in node["fields"])
 
 
-def _table(node: dict[str, Any], reach: _Reach, values: Collection[int], catalog: str) -> dict[str, Any]:
+def _table(
+    node: dict[str, Any], reach: _Reach, values: Collection[int], into: dict[int, list[Edge]], catalog: str
+) -> dict[str, Any]:
     here = {one["id"]: one["name"] for one in node["fields"]}
-    into = [edge for edge in reach.edges.values() if edge["target_field"] in here]
+    edges = [edge for key in here for edge in into.get(key, ())]
     perhaps = {process for key in here if key in reach.maybe for process in reach.writers.get(key, ())}
     columns = [
         {
@@ -153,6 +147,6 @@ def _table(node: dict[str, Any], reach: _Reach, values: Collection[int], catalog
         "rows": any(name == WHOLE and key in reach.sure for key, name in here.items()),
         "columns": columns,
         "of_columns": node["columns"],
-        "how": sorted({edge["how"] for edge in into if edge["how"]}),
-        "processes": sorted({edge["process_id"] for edge in into} | perhaps),
+        "how": sorted({edge["how"] for edge in edges if edge["how"]}),
+        "processes": sorted({edge["process_id"] for edge in edges} | perhaps),
     }

@@ -103,8 +103,8 @@ async def _level(
     valid = _VALID if at is not None else "true"
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            f"SELECT {COLUMNS} FROM edge WHERE {near} = ANY(%(frontier)s) AND {valid}{only}"  # noqa: S608 - constants only
-            " ORDER BY edge_id LIMIT %(most)s",
+            # Without an order: PostgreSQL might go through all edges in it, not look for those of the frontier.
+            f"SELECT {COLUMNS} FROM edge WHERE {near} = ANY(%(frontier)s) AND {valid}{only} LIMIT %(most)s",  # noqa: S608 - constants only
             {"frontier": list(frontier), "at": at, "most": max(room, 0) + 1},
         )
-        return await cursor.fetchall()
+        return sorted(await cursor.fetchall(), key=lambda edge: edge["edge_id"])
