@@ -141,6 +141,9 @@ def test_impact_by_layer(made: MadeGraph, run: Callable[..., Result]) -> None:
     made.edges("jobs.score", ["gold.delays -> gold.scores"])
     made.field(column("gold.scores.score"))
     made.statement("jobs.score", "gold.scores", "", '{"score": "made by a Python function"}')
+    assert "nobody knows what score is made from: made by a Python function" in printed(
+        run("show", "gold.scores.score")
+    )
     said = printed(run("impact", "bronze.flights.origin"))
     assert said.splitlines()[0] == "bronze.flights.origin: 3 columns of 3 tables downstream, by 3 processes"
     assert "silver: 1 column of 1 table" in said

@@ -48,6 +48,7 @@ def answer(of: str, *edges: str) -> dict[str, Any]:
         "of": {"node": node_of[of], "field": field_of[of] if column else None},
         "nodes": nodes,
         "edges": listed,
+        "unknown": {"rank": "made by a Python function"} if not column else {},
         "processes": [{"id": name, "name": name} for name in {edge.split()[-1] for edge in edges}],
     }
 
@@ -99,5 +100,6 @@ def test_a_table_names_some_columns_and_counts_the_others() -> None:
     assert drawn(table_tree(found, "up")) == [
         "b.t comes from",
         "├── a.t  c0, c1, c2, c3 … 9 columns  by p",
-        "└── z.t  as a whole  by q",
+        "├── z.t  as a whole  by q",
+        "└── nobody knows what rank is made from: made by a Python function",
     ]

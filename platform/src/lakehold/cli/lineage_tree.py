@@ -47,6 +47,7 @@ def column_tree(answer: Answer, direction: str, catalog: str) -> Tree:
             branch = tree.add(Text("and its rows are decided by", style="dim"))
             for _, edges in sorted(_by_end(rows, far).items(), key=lambda item: titles[item[0]]):
                 branch.add(label(edges))
+        _add_unknown(tree, answer)
     return tree
 
 
@@ -76,6 +77,8 @@ def table_tree(answer: Answer, direction: str) -> Tree:
         return Text.assemble(title, "  ", (shown or "as a whole", "cyan")).append(_by(edges, processes))
 
     _grow(tree, start, groups, label)
+    if direction == "up":
+        _add_unknown(tree, answer)
     return tree
 
 
@@ -115,6 +118,12 @@ def _grow(
                 continue
             seen.add(end)
             todo.append((branch.add(said), end))
+
+
+def _add_unknown(tree: Tree, answer: Answer) -> None:
+    """Say of what nobody knows where it comes from, and why."""
+    for column, reason in sorted(answer["unknown"].items()):
+        tree.add(Text(f"nobody knows what {column or 'it'} is made from: {reason}", style="yellow"))
 
 
 def _by_end(edges: Iterable[Edge], far: str) -> dict[int, list[Edge]]:

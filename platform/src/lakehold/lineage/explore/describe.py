@@ -53,7 +53,7 @@ WHERE node_id = %(node)s AND committed_at <= %(at)s ORDER BY committed_at DESC, 
 """
 _STATEMENTS: LiteralString = """
 SELECT DISTINCT ON (s.process_id)
-    s.sql, s.dialect, s.believed, s.unknown, s.at, s.process_id AS process, s.run_id AS run
+    s.sql, s.dialect, s.kind, s.believed, s.unknown, s.at, s.process_id AS process, s.run_id AS run
 FROM (SELECT * FROM statement WHERE target_node = %(node)s AND at <= %(at)s ORDER BY at DESC LIMIT 500) AS s
 ORDER BY s.process_id, s.at DESC
 """

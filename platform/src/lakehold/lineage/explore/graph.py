@@ -14,6 +14,7 @@ from psycopg.rows import TupleRow
 from lakehold.lineage.explore import names
 from lakehold.lineage.explore.asked import NOW
 from lakehold.lineage.explore.find import Place, rows
+from lakehold.lineage.explore.unknown import unknown_of
 from lakehold.lineage.explore.walk import Bounds, Direction, Edge, Walk, walk
 from lakehold.lineage.model import WHOLE, Table
 
@@ -81,8 +82,15 @@ async def answer(
         "of": {"node": place.node["id"], "field": place.field},
         "at": shown(at),
         **found,
+        "unknown": {} if bounds.direction == "down" else await _unknown(connection, place, at),
         "truncated": around.truncated,
     }
+
+
+async def _unknown(connection: AsyncConnection[TupleRow], place: Place, at: datetime) -> dict[str, str]:
+    """Return why nobody knows the sources of the column that was asked for, or of which columns of the table."""
+    found = await unknown_of(connection, [place.node["id"]], at)
+    return {row["column"]: row["reason"] for row in found if place.column in (None, row["column"])}
 
 
 def shown(at: datetime) -> datetime | None:
