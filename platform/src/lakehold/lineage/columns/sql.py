@@ -73,6 +73,7 @@ def _writes(statement: exp.Expr) -> bool:
 
 
 def _reading(draft: Draft, tables: Tables) -> Reading:
+    """Put a draft as edges; that a column is a copy of itself, as when a table is rewritten, is no edge."""
     edges: set[ColumnEdge] = set()
     unknown: dict[str, str] = {}
     for name, value in draft.columns:
@@ -81,6 +82,7 @@ def _reading(draft: Draft, tables: Tables) -> Reading:
         edges |= {ColumnEdge(source, target, how, value.text) for source, how in value.indirect}
         if value.unknown:
             unknown[name] = value.unknown
+    edges = {edge for edge in edges if not (edge.source == edge.target and edge.how == "IDENTITY")}
     edges |= {ColumnEdge(source, Column(draft.target, WHOLE), how) for source, how in draft.rows.indirect}
     if reason := draft.unknown or draft.rows.unknown:
         unknown[WHOLE] = reason

@@ -34,6 +34,8 @@ class Expressions:
         self._dialect = dialect
         self._budget = budget
         self._query = query
+        self.known = set(KNOWN[dialect])
+        """Functions that are made of their arguments and nothing else, those of the statement itself included."""
         self._handlers: dict[type[exp.Expr], Callable[..., Value]] = {
             exp.Column: self._column,
             exp.Star: self._star,
@@ -251,7 +253,7 @@ class Expressions:
         if name in AGGREGATES[self._dialect]:
             return self._aggregate(node, scope)
         value = joined([self.value(part, scope) for part in node.expressions]).derived(TRANSFORMATION)
-        if name in KNOWN[self._dialect]:
+        if name in self.known:
             return value
         reason = f"{node.name} is a function of somebody's own: what else it reads is not known"
         return replace(value, unknown=value.unknown or reason)

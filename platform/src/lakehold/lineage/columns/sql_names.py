@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from lakehold.lineage.columns.sql_scope import Relation, Unreadable
-from lakehold.lineage.columns.sql_value import of_column
+from lakehold.lineage.columns.sql_value import of_column, unknown
 from lakehold.lineage.graph.names import canonical
 from lakehold.lineage.model import Column, Table
 
@@ -57,7 +57,8 @@ class Tables:
         parts = parts_of(node, lower=self.dialect == "trino")
         table, metadata = self._place(parts)
         if len(parts) == 1 and self.dialect == "spark" and table.name not in self.columns:
-            return Relation((), rest=f"{parts[0]} is no table of the catalog (a view of the session?)")
+            reason = f"{parts[0]} is no table of the catalog (a view of the session?)"
+            return Relation((), unknown(reason), reason)
         self.read.add(table)
         if metadata:
             return Relation((), rest=f"{'.'.join(parts)} is about the table, not of its columns")

@@ -60,6 +60,8 @@ class Queries:
         clause = query.args.get("with_")
         if clause is None:
             return environment
+        for function in clause.args.get("udfs") or []:  # it can look at nothing but its arguments
+            self.expressions.known.add(function.this.this.name.lower())
         ctes = dict(environment.ctes)
         for cte in clause.expressions:
             before = Environment(dict(ctes), environment.outer)
@@ -99,11 +101,11 @@ class Queries:
         scope = Scope(environment)
         scope.windows = {window.name.lower(): window for window in select.args.get("windows") or []}
         rows = [self.sources.fill(select, scope)]
+        if match := select.args.get("match"):
+            rows.append(self._matched(match, scope))
         value = self.expressions.value
         if where := select.args.get("where"):
             rows.append(value(where.this, scope).deciding("FILTER"))
-        if select.args.get("match"):
-            return Relation((), joined(rows), "what MATCH_RECOGNIZE gives is not known")
         columns, rest = self._projections(select, scope)
         rows.append(self._grouping(select, columns, scope))
         conditions = [select.args[clause] for clause in ("having", "qualify") if select.args.get(clause)]
@@ -112,6 +114,14 @@ class Queries:
             rows.append(joined(value for _, value in columns).deciding("GROUP_BY"))
         relation = Relation(tuple(columns), joined(rows), rest)
         return self._ordered(select, relation, environment, scope)
+
+    def _matched(self, match: exp.Expr, scope: Scope) -> Value:
+        """MATCH_RECOGNIZE puts rows of its own in the place of those of FROM; what is in them is not read."""
+        reason = "what MATCH_RECOGNIZE gives is not known"
+        alias = match.args.get("alias")
+        scope.output, scope.named, scope.rests = [], [], []
+        scope.add((alias.name if alias else "",), Relation((), rest=reason))
+        return unknown(reason)
 
     def _projections(self, select: exp.Select, scope: Scope) -> tuple[list[tuple[str, Value]], Rest]:
         columns: list[tuple[str, Value]] = []
