@@ -3,7 +3,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lakehold.lineage.graph.intervals import History, Interval, Key, Writing, history
+from lakehold.lineage.graph.intervals import Detail, History, Interval, Key, Writing, history
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 
@@ -13,7 +13,7 @@ def at(day: float) -> datetime:
 
 
 def key(source: int) -> Key:
-    return Key(source_node=source, source_field=source, target_field=0, how="IDENTITY", expression="")
+    return Key(source_node=source, source_field=source, target_field=0, how="IDENTITY")
 
 
 def run(number: int) -> uuid.UUID:
@@ -27,7 +27,7 @@ def writing(day: float, sources: set[int], *, task: int | None = None, ends: boo
         process_run=own if task is None else run(task),
         at=at(day),
         ends=ends,
-        edges=[(key(source), "sql") for source in sorted(sources)],
+        edges=[(key(source), Detail("sql")) for source in sorted(sources)],
     )
 
 
@@ -74,7 +74,7 @@ def test_what_knows_nothing_of_its_sources_ends_nothing() -> None:
 def test_a_first_run_is_the_first_and_a_last_run_the_last() -> None:
     writings = [writing(day, {1}) for day in (1, 2, 3)]
     (only,) = history(writings, all_of(writings)).intervals[key(1)]
-    assert only == Interval(at(1), at(3), writings[0].run, writings[2].run, "sql")
+    assert only == Interval(at(1), at(3), writings[0].run, writings[2].run, Detail("sql"))
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from lakehold.lineage.graph.changes import tell
-from lakehold.lineage.graph.intervals import History, Interval, Key, Writing, history
+from lakehold.lineage.graph.intervals import Detail, History, Interval, Key, Writing, history
 from lakehold.lineage.model import DIRECT
 
 Connection = AsyncConnection[TupleRow]
@@ -24,8 +24,8 @@ WHERE w.process_id = %(process)s AND w.target_node = %(target)s
     AND w.at >= coalesce(%(since)s::timestamptz, '-infinity')
 """
 _EXISTING = """
-SELECT edge_id, source_node, source_field, target_field, how, expression, first_seen, last_seen, first_run, last_run,
-       believed, ended_at
+SELECT edge_id, source_node, source_field, target_field, how, first_seen, last_seen, first_run, last_run,
+       believed, expression, ended_at
 FROM edge WHERE process_id = %(process)s AND target_node = %(target)s AND (%(all)s OR ended_at IS NULL)
 ORDER BY first_seen, edge_id
 """
@@ -41,9 +41,10 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bool[], %s::text[], %s
 """
 _UPDATE = """
 UPDATE edge SET first_seen = e.first_seen, last_seen = e.last_seen, ended_at = e.ended_at, first_run = e.first_run,
-                last_run = e.last_run, believed = e.believed
-FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::uuid[], %s::uuid[], %s::text[])
-  AS e (edge_id, first_seen, last_seen, ended_at, first_run, last_run, believed)
+                last_run = e.last_run, believed = e.believed, expression = e.expression
+FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::uuid[], %s::uuid[], %s::text[],
+            %s::text[])
+  AS e (edge_id, first_seen, last_seen, ended_at, first_run, last_run, believed, expression)
 WHERE edge.edge_id = e.edge_id
 """
 
@@ -63,16 +64,16 @@ async def update(connection: Connection, pair: Pair, since: datetime | None) -> 
     what was before is read from the open edges.
     """
     existing = await _existing(connection, pair, everything=since is None)
-    before = None if since else await _forgotten(connection, pair)
-    writings, complete = await _writings(connection, pair, since or before)
-    wanted = history(writings, complete, _start(existing, before) if since is None else _start(existing, since))
-    await _store(connection, pair, existing, wanted)
+    before = since or await _forgotten(connection, pair)
+    writings, complete = await _writings(connection, pair, before)
+    start = _start(existing, before) if before is not None else History()
+    await _store(connection, pair, existing, history(writings, complete, start))
 
 
-def _start(existing: Mapping[Key, Sequence[tuple[int, Interval]]], before: datetime | None) -> History:
+def _start(existing: Mapping[Key, Sequence[tuple[int, Interval]]], before: datetime) -> History:
     """Return what was valid until a time, for what happened since to be added."""
     started = History()
-    for key, rows in existing.items() if before is not None else ():
+    for key, rows in existing.items():
         intervals = [_until(interval, before) for _, interval in rows if interval.first_seen < before]
         if intervals:
             started.intervals[key] = intervals
@@ -104,19 +105,28 @@ async def _writings(connection: Connection, pair: Pair, since: datetime | None) 
     return found, {row[1] for row in rows if row[5]}
 
 
-def _edge(item: Sequence[Any]) -> tuple[Key, Any]:
+def _edge(item: Sequence[Any]) -> tuple[Key, Detail]:
     source_node, source_field, target_field, how, believed, expression = item
-    return Key(source_node, source_field, target_field, how, expression), believed
+    return Key(source_node, source_field, target_field, how), Detail(believed, expression)
 
 
 async def _existing(connection: Connection, pair: Pair, *, everything: bool) -> dict[Key, list[tuple[int, Interval]]]:
     parameters = {"process": pair.process, "target": pair.target, "all": everything}
     cursor = await connection.execute(_EXISTING, parameters)
     found: dict[Key, list[tuple[int, Interval]]] = {}
-    for edge_id, source_node, source_field, target_field, how, expression, *rest in await cursor.fetchall():
-        found.setdefault(Key(source_node, source_field, target_field, how, expression), []).append(
-            (edge_id, Interval(*rest))
-        )
+    for (
+        edge_id,
+        source_node,
+        source_field,
+        target_field,
+        how,
+        *seen,
+        believed,
+        expression,
+        ended,
+    ) in await cursor.fetchall():
+        interval = Interval(*seen, Detail(believed, expression), ended)
+        found.setdefault(Key(source_node, source_field, target_field, how), []).append((edge_id, interval))
     return found
 
 
@@ -151,7 +161,7 @@ async def _insert(connection: Connection, pair: Pair, edges: Iterable[tuple[Key,
     rows = [
         (
             key.source_node, key.source_field, key.target_field, key.how == "" or key.how in DIRECT, key.how,
-            one.believed, key.expression, one.first_seen, one.last_seen, one.ended_at, one.first_run, one.last_run,
+            *one.detail, one.first_seen, one.last_seen, one.ended_at, one.first_run, one.last_run,
         )
         for key, one in sorted(edges, key=lambda item: item[0])
     ]  # fmt: skip
@@ -162,7 +172,7 @@ async def _insert(connection: Connection, pair: Pair, edges: Iterable[tuple[Key,
 
 async def _update(connection: Connection, edges: Iterable[tuple[int, Interval]]) -> None:
     rows = [
-        (edge_id, one.first_seen, one.last_seen, one.ended_at, one.first_run, one.last_run, one.believed)
+        (edge_id, one.first_seen, one.last_seen, one.ended_at, one.first_run, one.last_run, *one.detail)
         for edge_id, one in edges
     ]
     if rows:

@@ -15,13 +15,22 @@ Believed = Literal["facet", "sql", "names"]
 
 
 class Key(NamedTuple):
-    """What makes an edge the same edge from run to run, within one process and target."""
+    """What makes an edge the same edge from run to run, within one process and target.
+
+    The expression does not: statements with a date in their text would make another edge every day.
+    """
 
     source_node: int
     source_field: int
     target_field: int
     how: str
-    expression: str
+
+
+class Detail(NamedTuple):
+    """What else is known of an edge, as it was told last."""
+
+    believed: Believed
+    expression: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class Interval:
     last_seen: datetime
     first_run: UUID
     last_run: UUID
-    believed: Believed
+    detail: Detail
     ended_at: datetime | None = None
 
 
@@ -44,7 +53,7 @@ class Writing:
     process_run: UUID
     at: datetime
     ends: bool
-    edges: Iterable[tuple[Key, Believed]]
+    edges: Iterable[tuple[Key, Detail]]
 
 
 @dataclass
@@ -61,12 +70,12 @@ class History:
         ordered = sorted(writings, key=lambda one: (one.at, one.run))
         present: dict[Key, Interval] = {}
         for one in ordered:
-            for key, believed in one.edges:
+            for key, detail in one.edges:
                 seen = present.get(key)
                 present[key] = (
-                    Interval(one.at, one.at, one.run, one.run, believed)
+                    Interval(one.at, one.at, one.run, one.run, detail)
                     if seen is None
-                    else replace(seen, last_seen=one.at, last_run=one.run, believed=believed)
+                    else replace(seen, last_seen=one.at, last_run=one.run, detail=detail)
                 )
         if complete and any(one.ends for one in ordered):
             self._end(present, ordered[0].at)
@@ -86,7 +95,7 @@ class History:
                 last,
                 last_seen=max(last.last_seen, seen.last_seen),
                 last_run=seen.last_run if seen.last_seen >= last.last_seen else last.last_run,
-                believed=seen.believed,
+                detail=seen.detail if seen.last_seen >= last.last_seen else last.detail,
             )
         else:
             known.append(seen)
