@@ -122,8 +122,12 @@ def _grow(
 
 def _add_unknown(tree: Tree, answer: Answer) -> None:
     """Say of what nobody knows where it comes from, and why."""
+    columns: dict[str, list[str]] = defaultdict(list)
     for column, reason in sorted(answer["unknown"].items()):
-        tree.add(Text(f"nobody knows what {column or 'it'} is made from: {reason}", style="yellow"))
+        columns[reason].append(column or "the table")
+    for reason, names in columns.items():
+        told = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+        tree.add(Text(f"nobody knows what {told} made from: {reason}", style="yellow"))
 
 
 def _by_end(edges: Iterable[Edge], far: str) -> dict[int, list[Edge]]:

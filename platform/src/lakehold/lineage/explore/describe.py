@@ -65,7 +65,7 @@ async def describe(connection: AsyncConnection[TupleRow], place: Place, at: date
     values = {"node": node["id"], "at": at}
     fields = await rows(connection, _FIELDS, values)
     statements = sorted(await rows(connection, _STATEMENTS, values), key=lambda row: row["at"], reverse=True)
-    unknown = {row["column"]: row["reason"] for row in await unknown_of(connection, [node["id"]], at)}
+    unknown = {row["column"]: row["reason"] for row in await unknown_of(connection, node["id"], at)}
     return {
         **node,
         "title": names.title(Table(node["namespace"], node["name"]), catalog),

@@ -89,7 +89,7 @@ async def answer(
 
 async def _unknown(connection: AsyncConnection[TupleRow], place: Place, at: datetime) -> dict[str, str]:
     """Return why nobody knows the sources of the column that was asked for, or of which columns of the table."""
-    found = await unknown_of(connection, [place.node["id"]], at)
+    found = await unknown_of(connection, place.node["id"], at)
     return {row["column"]: row["reason"] for row in found if place.column in (None, row["column"])}
 
 

@@ -11,12 +11,13 @@ from psycopg.rows import TupleRow
 
 from lakehold.lineage.explore.find import rows
 
+_VALID: LiteralString = "e.first_seen <= %(at)s AND (e.ended_at IS NULL OR e.ended_at > %(at)s)"
 # A run may write a table by several statements, and what one cannot say another may: a column that an edge of the
 # process leads into is known. Where a statement could not be read at all ('' in unknown), no column of it is.
 _UNKNOWN: LiteralString = """
 SELECT DISTINCT ON (f.field_id, t.process_id)
     f.field_id AS field, f.name AS "column", u.value AS reason, t.process_id AS process, t.target_node AS node
-FROM (SELECT DISTINCT target_node, process_id FROM edge e WHERE {those} AND {valid}) AS t
+FROM (SELECT DISTINCT target_node, process_id FROM ({those}) AS w) AS t
 CROSS JOIN LATERAL (
     SELECT coalesce(r.process_run, r.run_id) AS run FROM statement s JOIN run r USING (run_id)
     WHERE s.target_node = t.target_node AND s.process_id = t.process_id AND s.at <= %(at)s
@@ -30,16 +31,20 @@ WHERE NOT EXISTS (SELECT 1 FROM edge e WHERE e.target_field = f.field_id AND e.p
 ORDER BY f.field_id, t.process_id, s.at DESC
 LIMIT 10000
 """
-_STATEMENT = _UNKNOWN.replace("{valid}", "e.first_seen <= %(at)s AND (e.ended_at IS NULL OR e.ended_at > %(at)s)")
-_OF = _STATEMENT.replace("{those}", "e.target_node = ANY(%(nodes)s)")
-_READING = _STATEMENT.replace("{those}", "e.source_node = ANY(%(nodes)s) AND e.how = ''")
+_OF = _UNKNOWN.replace(
+    "{those}",
+    "SELECT target_node, process_id FROM statement WHERE target_node = %(node)s AND at <= %(at)s"
+    " ORDER BY at DESC LIMIT 500",
+).replace("{valid}", _VALID)
+_READING = _UNKNOWN.replace(
+    "{those}",
+    "SELECT target_node, process_id FROM edge e WHERE e.source_node = ANY(%(nodes)s) AND e.how = '' AND {valid}",
+).replace("{valid}", _VALID)
 
 
-async def unknown_of(
-    connection: AsyncConnection[TupleRow], nodes: Collection[int], at: datetime
-) -> list[dict[str, Any]]:
-    """Return the columns of some tables nobody knows the sources of: ``field``, ``column``, ``reason``, ``process``."""
-    return await rows(connection, _OF, {"nodes": list(nodes), "at": at})
+async def unknown_of(connection: AsyncConnection[TupleRow], node: int, at: datetime) -> list[dict[str, Any]]:
+    """Return the columns of a table nobody knows the sources of: ``field``, ``column``, ``reason``, ``process``."""
+    return await rows(connection, _OF, {"node": node, "at": at})
 
 
 async def unknown_reading(
