@@ -216,5 +216,4 @@ def ours(case: Case, told: Told, names: Names, columns: Mapping[str, Sequence[st
             if written.reading.target == target:
                 by |= written.by
                 unknown |= written.reading.unknown
-    known = {edge.target.name for edge in by if edge.direct}
-    return Believed(by, {name: why for name, why in unknown.items() if name not in known or name in case.unknown})
+    return Believed(by, unknown)

@@ -66,7 +66,43 @@ def test_spark_tells_values_and_what_decides_about_rows() -> None:
         "bronze.weather.wind_gust -> wind_gust IDENTITY",
     ]
     assert "bronze.planes.tailnum -> * JOIN" in told
-    assert "bronze.flights.flight_date -> * SORT" in told
+
+
+def test_what_spark_adds_by_itself_is_left_out() -> None:
+    """Keys that are not null, a join column that was renamed, the order of partitions."""
+    event = recorded("spark_overwrite_join")
+    listed = event["outputs"][0]["facets"]["columnLineage"]["dataset"]
+    assert {each["subtype"] for one in listed for each in one["transformations"]} == {
+        "FILTER", "IDENTITY", "JOIN", "SORT"
+    }  # fmt: skip
+    reading = facets.read(event, resolve)
+    assert [line for line in lines(reading) if "-> *" in line] == [
+        "bronze.airlines.carrier -> * JOIN",
+        "bronze.airports.faa -> * JOIN",
+        "bronze.flights.carrier -> * JOIN",
+        "bronze.flights.dest -> * JOIN",
+        "bronze.flights.origin -> * JOIN",
+        "bronze.flights.tailnum -> * JOIN",
+        "bronze.flights.time_hour -> * JOIN",
+        "bronze.planes.tailnum -> * JOIN",
+        "bronze.weather.origin -> * JOIN",
+        "bronze.weather.time_hour -> * JOIN",
+    ]
+
+
+def test_rows_that_were_kept_make_no_edge() -> None:
+    """A month is written again with its other days as they were: a union of new rows and the table's own."""
+    event = recorded("spark_overwrite_kept")
+    assert {"silver/flights-9500e42425f54a99bb4491fc9d861f44"} & {one["name"] for one in event["inputs"]}
+    reading = facets.read(event, resolve)
+    assert reading is not None
+    assert Table("lakehouse", "silver.flights") not in reading.inputs
+    assert [line for line in lines(reading) if "JOIN" not in line] == [
+        "bronze.flights.dep_time -> cancelled TRANSFORMATION",
+        "bronze.flights.dep_time -> dep_time IDENTITY",
+        "bronze.flights.flight_date -> * FILTER",
+        "bronze.flights.flight_date -> flight_date IDENTITY",
+    ]
 
 
 def test_spark_names_no_source_of_rows_that_python_brought() -> None:
@@ -210,7 +246,8 @@ anything = st.recursive(
 def test_nothing_an_event_holds_makes_it_fail(facet: Any, outputs: Any, inputs: Any, job: Any) -> None:
     facets.read_all({"outputs": outputs, "inputs": inputs, "job": job, "run": facet, "producer": inputs}, resolve_any)
     facets.read_all(event(facet, inputs=inputs, job=job), resolve_any)
-    facets.read_all(event({"fields": facet, "dataset": inputs}, job={"name": "a.append_data.t"}), resolve_any)
+    job = {"name": "a.overwrite_partitions_dynamic.t"}
+    facets.read_all(event({"fields": facet, "dataset": inputs}, job=job, producer="spark"), resolve_any)
     facets.statement({"job": job, "run": facet, "producer": "spark"})
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lakehold.lineage.columns.spark_plan import Told as PlanTold
+from lakehold.lineage.columns.spark_plan import meant
 from lakehold.lineage.event import storable
 from lakehold.lineage.model import DIRECT, INDIRECT, WHOLE, Column, ColumnEdge, Reading, Table
 
@@ -40,6 +42,8 @@ _SPARK_WRITES = {
 }
 """Spark's plan nodes that write rows, and what they do."""
 
+_CHANGING = frozenset({"merge", "delete"})
+
 _CHANGES = {"CREATE": "create", "OVERWRITE": "overwrite"}
 """What OpenLineage's ``lifecycleStateChange`` says of a written table, as far as it tells a statement."""
 
@@ -60,13 +64,16 @@ def read_all(event: Mapping[str, Any], resolve: Resolve) -> tuple[Reading, ...]:
 def _reading(
     event: Mapping[str, Any], dataset: Any, table: Table, inputs: frozenset[Table], resolve: Resolve
 ) -> Reading:
-    edges = _told(_edges(_at(dataset, "facets", "columnLineage"), table, resolve))
-    node = _spark_node(event)
-    change = _text(_at(dataset, "facets", "lifecycleStateChange", "lifecycleStateChange")).upper()
+    facet = _at(dataset, "facets", "columnLineage")
+    edges, node = _told(_edges(facet, table, resolve)), _spark_node(event)
+    kind = _SPARK_WRITES.get(node) or _CHANGES.get(_lifecycle(dataset), "write")
+    if engine(event) == "spark" and kind not in _CHANGING:
+        edges = meant(PlanTold(table, node, edges, frozenset(_copied(facet, resolve))))
+        # Rows that were kept are no input.
+        inputs -= {table} - {edge.source.table for edge in edges}
     made = {edge.target.name for edge in edges if edge.direct}
     why = f"{engine(event) or 'the event'} names no source of it: a constant, or made by other code"
     unknown = {name: why for name in _columns(dataset) if name not in made} if edges or node in _SPARK_WRITES else {}
-    kind = _SPARK_WRITES.get(node) or _CHANGES.get(change, "write")
     return Reading(target=table, kind=kind, inputs=inputs, edges=edges, unknown=unknown)
 
 
@@ -143,6 +150,13 @@ def _edges(facet: Any, target: Table, resolve: Resolve) -> Iterator[ColumnEdge]:
                 yield ColumnEdge(source, Column(target, WHOLE), how)
 
 
+def _copied(facet: Any, resolve: Resolve) -> Iterator[Column]:
+    """Return the sources of all rows of which the facet says that they are in a value, which no row is."""
+    for source, given in _sources(_at(facet, "dataset"), resolve):
+        if any(how in DIRECT for how, _ in _transformations(_at(given, "transformations"), (None, None))):
+            yield source
+
+
 def _sources(given: Any, resolve: Resolve) -> Iterator[tuple[Column, Any]]:
     for one in given if isinstance(given, list) else ():
         table, field = _table(one, resolve), _at(one, "field")
@@ -177,6 +191,10 @@ def _spark_node(event: Mapping[str, Any]) -> str:
     """Return the plan node Spark ran, which stands in the job's name after the application's and before the table's."""
     parts = _text(_at(event, "job", "name")).split(".")[1:] if engine(event) == "spark" else []
     return next((part for part in parts if part in _SPARK_WRITES), "")
+
+
+def _lifecycle(dataset: Any) -> str:
+    return _text(_at(dataset, "facets", "lifecycleStateChange", "lifecycleStateChange")).upper()
 
 
 def _columns(dataset: Any) -> Iterator[str]:
