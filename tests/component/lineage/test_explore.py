@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from lakehold.lineage.explore.api import QUESTIONS
 from made_graph import BEGIN, MadeGraph, column
 
 pytestmark = [pytest.mark.component, pytest.mark.usefixtures("made")]
@@ -290,3 +291,28 @@ def test_a_table_says_which_of_its_columns_nobody_knows_the_sources_of(made: Mad
         made.belongs(made.statement("jobs.score", "gold.scores", said, said), "jobs.score")
     made.connection.execute("UPDATE run SET process_run = (SELECT min(run_id::text)::uuid FROM run)")
     assert get(client, "node", name="gold.scores")["unknown"] == {"score": "made by a Python function"}
+
+
+@pytest.mark.parametrize("path", ["graph", "node", "search", "impact", "changes", "moments"])
+def test_nothing_a_person_types_is_an_error_of_the_service(client: httpx.Client, path: str) -> None:
+    nasty = ["'", '"; drop table node; --', "%", "_", "\\", "a\\", "\ud7ff", "é" * 3000, "/" * 3000, "a.b." * 900]
+    nasty += [
+        "#",
+        "#a",
+        "a#",
+        "://",
+        "[(*+?",
+        "$1",
+        "%(at)s",
+        "{}",
+        "\x01\x7f",
+        "0" * 5000,
+        "-1",
+        "null",
+        "silver.flights.'",
+    ]
+    must = {"graph": "of", "impact": "of", "moments": "of", "node": "name", "search": "q", "changes": "from"}[path]
+    for name in {"at", "limit", must} & QUESTIONS[path][1]:
+        for text in nasty:
+            asked = {must: "2026-01-01" if path == "changes" else "gold.delays", name: text}
+            assert client.get(f"/api/v1/{path}", params=asked).status_code in {200, 400, 404}, (name, text)
