@@ -119,8 +119,8 @@ def graded(site: Any, engines: Sequence[str], only: str, folder: Path, keep: Pat
     rows: list[Row] = []
     for engine in engines:
         wanted = [case for case in golden.cases(engine) if only in case.name]
-        if engine == "trino":
-            told = engine_lineage.on_trino(site, wanted, golden.tables("trino"))
+        if engine in ("trino", "dbt"):
+            told = engine_lineage.on_trino(site, wanted, golden.tables(engine))
         else:
             told = engine_lineage.on_spark(site, wanted, golden.tables("spark"), folder)
         if keep:
@@ -160,7 +160,7 @@ def counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     return found
 
 
-_TITLES = {"spark": "Spark SQL", "frames": "Spark DataFrames", "trino": "Trino"}
+_TITLES = {"spark": "Spark SQL", "frames": "Spark DataFrames", "trino": "Trino", "dbt": "dbt on Trino"}
 
 
 def page(rows: Sequence[Row]) -> str:

@@ -84,7 +84,7 @@ def on_spark(site: Site, cases: Sequence[Case], tables: Tables, folder: Path) ->
     events, platform = Events(site), platform_of(site)
     wanted, answers, described = (folder / name for name in ("cases.json", "answers.json", "platform.json"))
     described.write_text(platform.dumps(), encoding="utf-8")
-    keys = ("name", "before", "statement", "frame", "target")
+    keys = ("name", "before", "made", "statement", "frame", "target")
     given = {
         "url": events.url,
         "token": events.token,
@@ -114,7 +114,7 @@ def on_spark(site: Site, cases: Sequence[Case], tables: Tables, folder: Path) ->
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return value if isinstance(value, str) else list(value)
 
 
 def on_trino(site: Site, cases: Sequence[Case], tables: Tables) -> dict[str, Told]:
@@ -151,9 +151,9 @@ def on_trino(site: Site, cases: Sequence[Case], tables: Tables) -> dict[str, Tol
                 told[case.name] = Told(events.of_job(execute(case.statement)))
             except TrinoQueryError as error:
                 told[case.name] = Told(error=f"{error.error_name}: {error.message}"[:500])
-            if case.target not in tables:
-                drop(case.target)
-            elif case.before:
+            for name in {case.target, *case.made} - tables.keys():
+                drop(name)
+            if case.before and case.target in tables:
                 create([case.target])
         return told
 

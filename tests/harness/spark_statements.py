@@ -2,8 +2,8 @@
 
     spark_statements.py <file with the cases> <file for the answers>
 
-The cases are {"url", "token", "catalog", "tables": {name: {column: type}}, "cases": [{"name", "before", "statement",
-"frame", "target"}]}; the answers {name: {"after": id, "until": id, "error": text}}: the events of a case are those with
+The cases are {"url", "token", "catalog", "tables": {name: {column: type}}, "cases": [{"name", "before", "made",
+"statement", "frame", "target"}]}; the answers {name: {"after": id, "until": id, "error": text}}: the events of a case are those with
 after < event_id <= until.
 """
 
@@ -79,9 +79,9 @@ def main() -> None:
         answers[case["name"]] = session.run(case)
         print(case["name"], answers[case["name"]], file=sys.stderr, flush=True)  # noqa: T201 - its progress
         session.spark.catalog.clearCache()
-        if case["target"] not in tables:
-            session.drop(case["target"])
-        elif case["before"]:
+        for name in {case["target"], *case["made"]} - tables.keys():
+            session.drop(name)
+        if case["before"] and case["target"] in tables:
             session.create({case["target"]: tables[case["target"]]})
     Path(sys.argv[2]).write_text(json.dumps(answers), encoding="utf-8")
     session.spark.stop()
