@@ -7,6 +7,7 @@ queued again. So it does not matter in which order, or how often, runs are deriv
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from lakehold.lineage.database import LOST
 from lakehold.lineage.graph import assertions, due, nodes, readings, runs, schemas, writings
 from lakehold.lineage.graph.changes import gathered, tell
 from lakehold.lineage.graph.edges import Pair
@@ -25,6 +27,8 @@ from lakehold.lineage.graph.runs import DueRun
 from lakehold.lineage.graph.take import STAGE
 from lakehold.lineage.graph.writings import EdgeRow, Put, Touched
 from lakehold.lineage.model import WHOLE, Column, Reading, Table
+
+log = logging.getLogger(__name__)
 
 Connection = AsyncConnection[TupleRow]
 
@@ -86,11 +90,26 @@ async def _derive(connection: Connection, sql: SqlReader, found: list[DueRun]) -
         known=await writings.existing(connection, ids),
     )
     for one in found:
-        await _run(now, one)
+        await _alone(now, one)
     await due.mark_children(connection, now.moved)
     await writings.note_ends(connection, {one.run.run_id: one.ended_as == "COMPLETE" for one in found}, now.touched)
     await writings.settle(connection, now.touched)
     await tell(connection, "run", ids)
+
+
+async def _alone(now: _Step, one: DueRun) -> None:
+    """Derive a run; what is odd about it must not keep all others from being derived."""
+    problem = None
+    try:
+        async with now.connection.transaction():
+            await _run(now, one)
+    except LOST:
+        raise
+    except Exception as odd:
+        log.exception("run %s cannot be derived", one.run.run_id)
+        problem = f"{type(odd).__name__}: {odd}".replace("\x00", "")
+    if problem != one.problem:
+        await now.connection.execute("UPDATE run SET problem = %s WHERE run_id = %s", (problem, one.run.run_id))
 
 
 async def _run(now: _Step, one: DueRun) -> None:

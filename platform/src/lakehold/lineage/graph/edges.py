@@ -114,19 +114,9 @@ async def _existing(connection: Connection, pair: Pair, *, everything: bool) -> 
     parameters = {"process": pair.process, "target": pair.target, "all": everything}
     cursor = await connection.execute(_EXISTING, parameters)
     found: dict[Key, list[tuple[int, Interval]]] = {}
-    for (
-        edge_id,
-        source_node,
-        source_field,
-        target_field,
-        how,
-        *seen,
-        believed,
-        expression,
-        ended,
-    ) in await cursor.fetchall():
-        interval = Interval(*seen, Detail(believed, expression), ended)
-        found.setdefault(Key(source_node, source_field, target_field, how), []).append((edge_id, interval))
+    for row in await cursor.fetchall():
+        interval = Interval(row[5], row[6], row[7], row[8], Detail(row[9], row[10]), row[11])
+        found.setdefault(Key(*row[1:5]), []).append((row[0], interval))
     return found
 
 

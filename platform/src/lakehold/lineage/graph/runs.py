@@ -26,7 +26,7 @@ DELETE FROM due WHERE run_id IN (SELECT run_id FROM due LIMIT %s) RETURNING run_
 _RUNS = """
 SELECT r.run_id, j.namespace, j.name, r.parent_run_id, r.parent_job_namespace, r.parent_job_name, r.ended_as,
        coalesce(r.ended_at, r.last_seen), r.first_seen, r.process_id, r.process_run,
-       EXISTS (SELECT 1 FROM snapshot s WHERE s.run_id = r.run_id)
+       EXISTS (SELECT 1 FROM snapshot s WHERE s.run_id = r.run_id), r.problem
 FROM run r JOIN job j USING (job_id) WHERE r.run_id = ANY(%s) AND NOT r.sealed ORDER BY r.first_seen, r.run_id
 """
 _EVENTS = """
@@ -54,6 +54,7 @@ class DueRun:
     process_run: UUID | None
     committed: bool
     """Whether the catalog has a snapshot that it made."""
+    problem: str | None = None
     merged: Json = field(default_factory=dict)
 
     @property
@@ -92,6 +93,7 @@ def _due(row: TupleRow) -> DueRun:
         process_id=row[9],
         process_run=row[10],
         committed=row[11],
+        problem=row[12],
     )
 
 

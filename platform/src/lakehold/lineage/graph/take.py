@@ -7,6 +7,7 @@ same tables in whatever order events come.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from lakehold.lineage.columns import facets
+from lakehold.lineage.database import LOST
 from lakehold.lineage.event import Name
 from lakehold.lineage.graph import due, names, nodes
 from lakehold.lineage.graph.changes import gathered
@@ -26,6 +28,8 @@ from lakehold.lineage.graph.merge import at as at_path
 from lakehold.lineage.model import WHOLE, Table
 
 STAGE = "graph2"
+
+log = logging.getLogger(__name__)
 
 _CREATE = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*create\b", re.IGNORECASE | re.DOTALL)
 
@@ -89,7 +93,30 @@ def _makes_table(event: Mapping[str, Any]) -> bool:
 
 
 async def step(connection: AsyncConnection[TupleRow], catalog: str, limit: int) -> int:
-    """Take in up to ``limit`` further events; return how many. 0 also when another process is at it."""
+    """Take in up to ``limit`` further events; an event that is too odd for that is left out, loudly, the others not.
+
+    Return how many; 0 also when another process is at it.
+    """
+    try:
+        return await _step(connection, catalog, limit)
+    except LOST:
+        raise
+    except Exception:
+        if limit > 1:
+            return await step(connection, catalog, limit // 2)
+        log.exception("an event cannot be taken into the graph and is left out")
+        return await _skip(connection)
+
+
+async def _skip(connection: AsyncConnection[TupleRow]) -> int:
+    cursor = await connection.execute(
+        "UPDATE stage s SET position = (SELECT min(event_id) FROM event WHERE event_id > s.position) WHERE name = %s",
+        (STAGE,),
+    )
+    return cursor.rowcount
+
+
+async def _step(connection: AsyncConnection[TupleRow], catalog: str, limit: int) -> int:
     async with connection.transaction(), gathered(connection):
         cursor = await connection.execute("SELECT position FROM stage WHERE name = %s FOR UPDATE SKIP LOCKED", (STAGE,))
         row = await cursor.fetchone()

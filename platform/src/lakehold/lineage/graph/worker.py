@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 
-import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
@@ -58,7 +57,7 @@ class Worker:
             except LOST as problem:
                 log.info("the graph waits for PostgreSQL: %s", problem)
                 await asyncio.sleep(1.0)
-            except psycopg.Error:
+            except Exception:
                 # It stays where it is, loudly, rather than leave events out; GET /api/v1/stages shows how far behind.
                 log.exception("the graph cannot work in the next events")
                 await asyncio.sleep(_LATER_SECONDS)

@@ -61,10 +61,12 @@ ALTER TABLE run ADD COLUMN closed_at timestamptz;
 ALTER TABLE run ADD COLUMN sealed boolean NOT NULL DEFAULT false;
 ALTER TABLE run ADD COLUMN process_id bigint REFERENCES process;
 ALTER TABLE run ADD COLUMN process_run uuid;
+ALTER TABLE run ADD COLUMN problem text;
 ALTER TABLE run ADD COLUMN state text NOT NULL
     GENERATED ALWAYS AS (coalesce(ended_as, CASE WHEN closed_at IS NULL THEN 'RUNNING' ELSE 'CLOSED' END)) STORED;
 COMMENT ON COLUMN run.closed_at IS 'When it was given up: it began long ago and never said how it ended.';
 COMMENT ON COLUMN run.sealed IS 'Its events were removed by the retention policy, so it cannot be derived again.';
+COMMENT ON COLUMN run.problem IS 'Why nothing could be derived from its events, if so.';
 COMMENT ON COLUMN run.process_run IS 'The run of the process it belongs to: a task''s run for the statements of the task.';
 CREATE INDEX run_process ON run (process_id, first_seen DESC);
 CREATE INDEX run_process_run ON run (process_run);
