@@ -138,10 +138,11 @@ export class Drawing {
       null,
       { class: "head", title: node.title },
       h("small", {}, schema || KIND[node.kind], this.checks?.get(node.id) ? checksBadge(this.checks.get(node.id)) : null),
+      " ",
       h("strong", {}, name),
     );
     const rows = shown.map((field) =>
-      h("li", {}, anchor(field.id, { title: `${field.name} ${field.type}` }, h("span", {}, field.name), h("small", {}, field.type))),
+      h("li", {}, anchor(field.id, { title: `${field.name} ${field.type}` }, h("span", {}, field.name), " ", h("small", {}, field.type))),
     );
     const open = () => {
       this.wide.add(node.id);

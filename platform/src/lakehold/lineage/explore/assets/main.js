@@ -5,7 +5,7 @@ import * as details from "/page/details.js";
 import { byId, columnTitle, count, h } from "/page/dom.js";
 import { Lists } from "/page/lists.js";
 import { door, takeCode } from "/page/login.js";
-import { edges, name, read, to } from "/page/place.js";
+import { edges, href, name, read, to } from "/page/place.js";
 import { search } from "/page/search.js";
 import { ask, loggedIn, logIn, logOut, onLoggedOut } from "/page/service.js";
 import { Time } from "/page/time.js";
@@ -41,7 +41,7 @@ async function show() {
     title(found);
     tell(found);
     describe(found, before);
-    drawing?.show(graph, { focus: graph.of ?? null, checks: lists.checks, key: to({ ...place, at: "", list: "" }, place) });
+    drawing?.show(graph, { focus: graph.of ?? null, checks: lists.checks, key: href({ ...place, at: "", list: "" }) });
     document.body.dataset.shown = location.hash || "#";
   } catch (problem) {
     if (problem.name === "AbortError" || problem.status === 401) return;
@@ -184,7 +184,10 @@ async function start() {
 }
 
 search(document.querySelector(".search"), () => place);
-byId("log-out").addEventListener("click", logOut);
+byId("log-out").addEventListener("click", () => {
+  logOut();
+  location.reload(); // nothing that was shown stays behind
+});
 document.querySelector("[data-skip]").addEventListener("click", (event) => {
   event.preventDefault();
   panel.focus();
