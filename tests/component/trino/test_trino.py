@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
@@ -13,7 +14,11 @@ import psutil
 import pytest
 import requests
 from lakehold.components.trino import TRINO, url
-from lakehold.components.trino_rules import PEOPLE, SERVICES
+from lakehold.components.trino_rules import OBSERVER, PEOPLE, SERVICES
+from lakehold.config.ancestry import Ancestor, Ancestry, trino_tags
+from lakehold.lineage.catalog.history import History
+from lakehold.lineage.catalog.source import Trino
+from lakehold.lineage.trino import run_id
 from trino.auth import BasicAuthentication
 from trino.dbapi import connect
 from trino.exceptions import HttpError, TrinoUserError
@@ -277,3 +282,44 @@ def test_schemas_lie_in_the_warehouse_and_the_task_runs_again(trino: Any) -> Non
 def test_the_rules_on_disk_are_valid_json_and_say_what_the_declaration_says(trino: Any) -> None:
     written = json.loads((trino.site.conf("trino") / "etc" / "rules.json").read_text())
     assert written["impersonation"][0]["allow"] is False
+
+
+def test_the_lineage_service_looks_at_the_queries_of_others_and_runs_none(trino: Any) -> None:
+    site = trino.site
+    assert refusal(trino, OBSERVER, "SELECT 1") == "PERMISSION_DENIED"
+    own = Ancestry(
+        task=Ancestor("lakehold", "flights_daily.gold.marts.build", "013bf368-5800-7e11-a5f4-ac7a0434c387"),
+        root=Ancestor("lakehold", "flights_daily", "013bf368-5800-798a-b6cb-ade3d0a16315"),
+    )
+    session = requests.Session()
+    session.trust_env, session.verify = False, str(site.tls / "ca.pem")
+    select = "SELECT carrier, max(arr_delay) AS worst FROM lakehouse.silver.flights GROUP BY 1"
+    statement = f"CREATE TABLE lakehouse.gold.told AS {select}"
+    with connect(
+        host="127.0.0.1",
+        port=site.ports["trino"],
+        http_session=session,
+        http_scheme="https",
+        user="admin",
+        auth=BasicAuthentication("admin", site.secrets["trino.admin"]),
+        client_tags=trino_tags(own),
+        catalog="lakehouse",
+    ) as connection:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.fetchall()
+        query = str(cursor.query_id)
+    known = History(
+        Trino(url=url(site), ca=str(site.tls / "ca.pem"), user=OBSERVER, password=site.secrets[f"trino.{OBSERVER}"])
+    )
+    body = asyncio.run(known.event(query))
+    assert body is not None
+    event = json.loads(body)
+    assert (event["eventType"], event["run"]["runId"]) == ("COMPLETE", str(run_id(query)))
+    assert event["job"]["facets"]["sql"]["query"] == statement
+    assert event["run"]["facets"]["parent"]["job"]["name"] == "flights_daily.gold.marts.build"
+    assert event["run"]["facets"]["lakehold_query"]["user"] == "admin"
+    assert [one["name"] for one in event["inputs"]] == ["lakehouse.silver.flights"]
+    assert [one["name"] for one in event["outputs"]] == ["lakehouse.gold.told"]
+    assert event["outputs"][0]["namespace"] == f"trino://127.0.0.1:{site.ports['trino']}"
+    assert asyncio.run(known.event("20131201_000000_00000_abcde")) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 
 import psycopg
@@ -30,6 +31,8 @@ _LOCK = 5_270_005
 _LOOK_SECONDS = 1.0
 _AGAIN_SECONDS = 3.0
 """How often to look for what was lost and can be told again."""
+_SAY_SECONDS = 10.0
+"""How often to write down that all is well."""
 _AT_ONCE = 8
 _POSITION = "SELECT sum(position) FROM stage WHERE name IN ('graph', 'graph2', 'catalog')"
 _STATE = """
@@ -49,7 +52,10 @@ class Reader:
         self._source = source
         self._files: Files | None = None
         self._unread: dict[str, str] = {}
+        self._known: dict[Name, str] | None = None
+        """What is written down, while this process is the one that writes it."""
         self._told = ""
+        self._told_at = 0.0
         self._catalog: Connection | None = None
 
     async def run(self) -> None:
@@ -74,6 +80,7 @@ class Reader:
             if row and row[0]:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
+        self._known = None
         matched_at, told_at = None, 0.0
         clock = asyncio.get_running_loop().time
         while True:
@@ -98,20 +105,22 @@ class Reader:
         except psycopg.Error as problem:
             await self._state(connection, f"its database cannot be read: {str(problem).strip()}")
             return 0
-        known: dict[str, str] = dict(
-            await (await connection.execute("SELECT name, metadata FROM catalog_entry")).fetchall()
-        )
-        changed = {name: location for name, location in found.items() if known.get(str(name)) != location}
-        here = {str(name) for name in found}
-        gone = [Name(*name.rsplit(".", 1)) for name in known if name not in here]
+        if self._known is None:
+            cursor = await connection.execute("SELECT name, metadata FROM catalog_entry")
+            self._known = {Name(*name.rsplit(".", 1)): metadata for name, metadata in await cursor.fetchall()}
+        changed = {name: location for name, location in found.items() if self._known.get(name) != location}
+        gone = [name for name in self._known if name not in found]
         if gone:
             await keep.forget(connection, gone)
+            self._known = {name: metadata for name, metadata in self._known.items() if name in found}
         self._unread = {}
-        await self._take(connection, changed, set(found))
+        await self._take(connection, changed, set(found), self._known)
         await self._state(connection, "")
         return len(changed) + len(gone)
 
-    async def _take(self, connection: Connection, changed: Mapping[Name, str], found: set[Name]) -> None:
+    async def _take(
+        self, connection: Connection, changed: Mapping[Name, str], found: set[Name], known: dict[Name, str]
+    ) -> None:
         """Read the files of the changed tables, some at a time, and write them down in their order."""
         names = list(changed)
         for begin in range(0, len(names), _AT_ONCE):
@@ -122,7 +131,12 @@ class Reader:
                     self._unread[str(name)] = table
                     continue
                 own = not name.is_shadow or name.target not in found
-                await keep.keep(connection, self._source.name, name, changed[name], table, own=own)
+                try:
+                    await keep.keep(connection, self._source.name, name, changed[name], table, own=own)
+                    known[name] = changed[name]
+                except psycopg.DataError as problem:
+                    # Something nobody thought of in one table keeps no other from being read.
+                    self._unread[str(name)] = str(problem)
 
     def _load(self, location: str) -> Described | str:
         """Return what a metadata file says, or why that cannot be known; in a thread of its own."""
@@ -138,9 +152,12 @@ class Reader:
             await asyncio.sleep(0)
 
     async def _state(self, connection: Connection, problem: str) -> None:
-        values = {"catalog": self._source.name, "problem": problem, "unread": Jsonb(self._unread)}
         told = problem or "; ".join(f"{name}: {why}" for name, why in self._unread.items())
         if told and told != self._told:
             log.warning("the catalog cannot be read as a whole: %s", told)
-        self._told = told
+        now = time.monotonic()
+        if told == self._told and now - self._told_at < _SAY_SECONDS:
+            return
+        self._told, self._told_at = told, now
+        values = {"catalog": self._source.name, "problem": problem, "unread": Jsonb(self._unread)}
         await connection.execute(_STATE, values)

@@ -92,12 +92,21 @@ async def _serve_parent(worker: Worker, reader: Reader | None, sinks: Sinks) -> 
     if reader is not None:
         work.append(asyncio.create_task(reader.run(), name="catalog"))
     sinks.start()
+    parent = asyncio.create_task(_follow(orders, worker), name="parent")
+    await asyncio.wait({parent, *work}, return_when=asyncio.FIRST_COMPLETED)
+    broken = [task for task in work if task.done()]
+    await sinks.stop()
+    for task in (parent, *work):
+        task.cancel()
+    await asyncio.gather(parent, *work, return_exceptions=True)
+    for task in broken:
+        # Neither ends by itself: this process does, with the reason, and the service starts another.
+        task.result()
+
+
+async def _follow(orders: asyncio.StreamReader, worker: Worker) -> None:
     while await orders.read(4096):
         worker.wake()
-    await sinks.stop()
-    for task in work:
-        task.cancel()
-    await asyncio.gather(*work, return_exceptions=True)
 
 
 def main() -> int:
