@@ -55,6 +55,7 @@ class FakeOpenMetadata:
     def __init__(self, version: str = "1.2.0-SNAPSHOT") -> None:
         self.version = version
         self.old = version.startswith("1.")
+        self.recorded = version.startswith("1.2")
         self.empty()
         self._lock = threading.RLock()
 
@@ -118,8 +119,8 @@ class FakeOpenMetadata:
     def _get_named(self, type_: str, name: str) -> tuple[int, Any]:
         return 200, self._find(_SINGULAR[type_.rpartition("/")[2]], name)
 
-    def _get_list(self, type_: str) -> tuple[int, Any]:
-        return 200, {"data": list(self.entities.get(_SINGULAR[type_], {}).values())[:1]}
+    def _get_tables(self) -> tuple[int, Any]:
+        return 200, {"data": list(self.entities.get("table", {}).values())[:1]}
 
     def _put_service(self, body: Any, kind: str) -> tuple[int, Any]:
         before = self.entities.get(_SINGULAR[kind], {}).get(body["name"])
@@ -141,7 +142,7 @@ class FakeOpenMetadata:
         return self._upsert("databaseSchema", f"{body['database']}.{_quoted(body['name'])}", body)
 
     def _put_tables(self, body: Any) -> tuple[int, Any]:
-        if self.old:
+        if self.recorded:
             _only(body, _TABLE, "api.data.CreateTable")
         if body.get("columns") is None:
             raise _No(400, "[columns must not be null]")
@@ -185,7 +186,7 @@ class FakeOpenMetadata:
             if edge.get(end) is None:
                 raise _No(400, f"[{end} must not be null]")
         details = edge.get("lineageDetails") or {}
-        if self.old and details.get("source") == "OpenLineage":
+        if self.recorded and details.get("source") == "OpenLineage":
             raise _cannot("type.LineageDetails$Source", "OpenLineage")
         ends = [self._by_id(edge[end]) for end in ("fromEntity", "toEntity")]
         if details.get("pipeline"):

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
+import orjson
 
 from lakehold.lineage.sinks.model import RefusedError, UnavailableError
 
+_MESSAGES = ("message", "responseMessage", "error", "detail")
 _LATER = frozenset({408, 423, 425, 429, 502, 503, 504})
 _DENIED = frozenset({401, 403, 407})
 _DENIED_SECONDS = 30.0
@@ -43,8 +45,15 @@ def broken(problem: httpx.TransportError) -> UnavailableError:
     return UnavailableError(f"no answer: {type(problem).__name__} {problem}".strip())
 
 
-def say(answer: httpx.Response, most: int = 300) -> str:
-    """Return the first line of what an answer says, without what may be a whole page of HTML."""
+def say(answer: httpx.Response, most: int = 500) -> str:
+    """Return what an answer says: the message of a JSON object, else the first line (it may be a page of HTML)."""
+    try:
+        value = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        value = None
+    for key in _MESSAGES if isinstance(value, dict) else ():
+        if isinstance(value.get(key), str):
+            return str(value[key]).replace("\n", " ")[:most]
     lines = answer.text.strip().splitlines()
     return lines[0][:most] if lines else ""
 

@@ -80,7 +80,7 @@ class Client:
         except httpx.TransportError as problem:
             raise broken(problem) from None
         try:
-            _judge(answer)
+            _judge(answer, path)
         except RefusedError as problem:
             problem.sent = orjson.dumps({"request": f"{method} {path}", "payload": payload}).decode()
             raise
@@ -94,10 +94,10 @@ class Client:
         return value if isinstance(value, dict) else {}
 
 
-def _judge(answer: httpx.Response) -> None:
-    reason = f"{answer.status_code} {_message(answer)}"
+def _judge(answer: httpx.Response, path: str) -> None:
+    reason = f"{answer.status_code} {say(answer)}"
     if answer.status_code == 404:
-        if _NO_USER.search(reason):
+        if _NO_USER.search(reason) and not path.startswith("/users/"):
             raise UnavailableError(f"it does not know the token's user: {reason}", retry_after=30.0)
         raise MissingError(reason)
     if answer.status_code == 409:
@@ -109,11 +109,3 @@ def _judge(answer: httpx.Response) -> None:
             raise UnavailableError(f"it does not take the token: {reason}", retry_after=30.0)
         raise FailedError(reason)
     judge(answer)
-
-
-def _message(answer: httpx.Response) -> str:
-    try:
-        value = orjson.loads(answer.content)
-        return str(value.get("message") or value.get("responseMessage"))[:500].replace("\n", " ")
-    except (orjson.JSONDecodeError, AttributeError):
-        return say(answer)

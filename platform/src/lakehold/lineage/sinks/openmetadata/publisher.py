@@ -7,6 +7,7 @@ and sending twice does no harm. Tables come before edges, edges before results, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from psycopg import AsyncConnection
@@ -141,7 +142,8 @@ class OpenMetadataSink:
             self._broke[key] = self._broke.get(key, 0) + 1
             if self._broke[key] < _PATIENCE:
                 raise
-            await self._client.get("/tables?limit=1")
+            with contextlib.suppress(RefusedError):  # whatever it says to that, it is well enough to say it
+                await self._client.get("/tables?limit=1")
             reason = f"{problem} ({self._broke[key]} times, while other requests are answered)"
             letters[key] = Letter(key=key, reason=reason, body="")
         self._broke.pop(key, None)

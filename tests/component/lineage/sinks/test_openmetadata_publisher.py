@@ -1,0 +1,424 @@
+"""The publisher against a FAKE OpenMetadata that answers as a live 1.2 was recorded to; every payload by its schema."""
+
+import asyncio
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import openmetadata_schemas
+import pytest
+from fake_openmetadata import TOKEN, FakeOpenMetadata
+from faulty_http import Fault, FaultyServer, Request, serving
+from lakehold.lineage.migrate import ensure_schema
+from lakehold.lineage.sinks.openmetadata.publisher import OpenMetadataSink
+from lakehold.lineage.sinks.settings import Catalog, Endpoint
+from lakehold.lineage.sinks.worker import Worker
+from made_graph import BEGIN, MadeGraph, column
+
+pytestmark = pytest.mark.component
+
+DAG_RUN = uuid.UUID("013bf368-5800-798a-b6cb-ade3d0a16315")
+TASK_RUN = uuid.UUID("013bf368-5800-7bfe-9ebf-0c6e77abf9d1")
+EDGES = [
+    "s3://landing/flights -> bronze.flights",
+    "bronze.flights.arr_delay -> silver.flights.arr_delay IDENTITY",
+    "silver.flights.arr_delay -> gold.delays.mean_delay AGGREGATION",
+    "silver.flights.carrier -> gold.delays.carrier IDENTITY",
+    "silver.flights.day -> gold.delays FILTER",
+]
+
+
+class Lineage(MadeGraph):
+    """A graph whose changes are told to sinks."""
+
+    def change(self, *keys: str) -> None:
+        for key in keys:
+            kind, _, id_ = key.partition(":")
+            self.connection.execute("INSERT INTO change (kind, id) VALUES (%s, %s)", (kind, id_))
+
+    def pair(self, source: str, target: str) -> str:
+        return f"edge:{self.node(column(source).table)}:{self.node(column(target).table)}"
+
+    def changed_node(self, table: str) -> None:
+        self.change(f"node:{self.node(column(table).table)}")
+
+    def dag_run(self, tasks: dict[str, list[str]], states: dict[str, str]) -> None:
+        """Add a run of the DAG flights_daily as Airflow tells of it."""
+        self.connection.execute(
+            "INSERT INTO job (job_id, namespace, name, first_seen, last_seen)"
+            " VALUES (name_key('test', 'flights_daily'), 'test', 'flights_daily', %s, %s)",
+            (BEGIN, BEGIN),
+        )
+        said = {name: {"downstream_task_ids": after, "operator": "a.b.SparkJob"} for name, after in tasks.items()}
+        job = {
+            "namespace": "test",
+            "name": "flights_daily",
+            "facets": {
+                "jobType": {"jobType": "DAG", "integration": "AIRFLOW"},
+                "airflow": {"tasks": said},
+                "documentation": {"description": "The main job."},
+                "ownership": {"owners": [{"name": "airflow"}, {"name": "ann"}]},
+                "tags": {"tags": [{"key": "main", "value": "main", "source": "AIRFLOW"}]},
+            },
+        }
+        facets = {
+            "airflowDagRun": {"dag": {"timetable_summary": "0 0 * * *"}},
+            "airflowState": {"tasksState": states},
+        }
+        body = {"job": job, "run": {"runId": str(DAG_RUN), "facets": facets}}
+        self.connection.execute(
+            "INSERT INTO run (run_id, job_id, first_seen, last_seen, started_at, ended_at, ended_as, events) SELECT %s,"
+            " job_id, %s, %s, %s, %s, 'COMPLETE', 2 FROM job WHERE name = 'flights_daily'",
+            (DAG_RUN, BEGIN, BEGIN, BEGIN, BEGIN),
+        )
+        self.connection.execute(
+            "INSERT INTO event (digest, kind, event_type, event_time, run_id, job_namespace, job_name, producer,"
+            " inputs, outputs, body) VALUES (%s, 'run', 'COMPLETE', %s, %s, 'test', 'flights_daily',"
+            " 'https://github.com/apache/airflow', '[]', '[]', %s)",
+            (uuid.uuid4().bytes, BEGIN, DAG_RUN, json.dumps(body)),
+        )
+
+
+@pytest.fixture(scope="module")
+def schema(postgres: Any) -> str:
+    ensure_schema(postgres.database)
+    return str(postgres.database)
+
+
+@pytest.fixture
+def graph(schema: str) -> Iterator[Lineage]:
+    made = Lineage(schema)
+    made.empty()
+    made.connection.execute("TRUNCATE sink CASCADE")
+    yield made
+    made.connection.close()
+
+
+@pytest.fixture(params=["1.2.0-SNAPSHOT", "1.4.0", "2.0.6"])
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def fake() -> FakeOpenMetadata:
+    return FakeOpenMetadata("1.2.0-SNAPSHOT")
+
+
+@pytest.fixture
+def server(fake: FakeOpenMetadata) -> Iterator[FaultyServer]:
+    with serving(fake) as started:
+        yield started
+
+
+@contextmanager
+def publishing(database: str, url: str, *, token: str = TOKEN, seconds: float = 5.0) -> Iterator[None]:
+    """Run the publisher's worker, as the service does."""
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        options = Catalog(endpoint=Endpoint(url=url, token=token), airflow_url="http://airflow.invalid")
+        task = loop.create_task(Worker(database, OpenMetadataSink(options, seconds=seconds)).run())
+        loop.call_soon(started.set)
+        try:
+            loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            loop.close()
+
+    started = threading.Event()
+    thread = threading.Thread(target=run)
+    thread.start()
+    started.wait()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
+        thread.join()
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.02)
+
+
+def row(graph: MadeGraph) -> tuple[Any, ...]:
+    found = graph.connection.execute(
+        "SELECT position = (SELECT coalesce(max(change_id), 0) FROM change) AND backfill IS NULL, attempts, last_error,"
+        " (SELECT count(*) FROM sink_letter WHERE replayed_at IS NULL) FROM sink"
+    ).fetchone()
+    return found or (False, 0, None, 0)
+
+
+def told(graph: MadeGraph) -> None:
+    """Wait until everything was told; how long a pause takes is not what these tests are about."""
+
+    def through() -> bool:
+        graph.connection.execute("UPDATE sink SET retry_at = NULL")
+        return bool(row(graph)[0])
+
+    until(through)
+
+
+def test_the_whole_graph_arrives_in_every_version_s_words(graph: Lineage, version: str) -> None:
+    graph.edges("flights_daily.silver.join", EDGES)
+    graph.connection.execute("UPDATE node SET description = 'Mean delays' WHERE name = 'gold.delays'")
+    graph.statement("flights_daily.silver.join", "gold.delays", "INSERT INTO gold.delays SELECT avg(arr_delay)")
+    graph.dag_run({"load": ["check"], "check": []}, {"load": "success", "check": "failed"})
+    graph.connection.execute("UPDATE edge SET last_run = %s", (DAG_RUN,))
+    graph.connection.execute(
+        "INSERT INTO assertion_result (run_id, node_id, column_name, name, success, at, details) VALUES (%s, %s,"
+        " 'carrier', 'known_carrier', false, %s, %s)",
+        (
+            DAG_RUN,
+            graph.node(column("gold.delays").table),
+            BEGIN,
+            json.dumps({"assertion": "expect_column_values_to_be_in_set", "actual": "3 rows", "severity": "error"}),
+        ),
+    )
+    fake = FakeOpenMetadata(version)
+    fake._upsert("user", "ann", {"name": "ann"})
+    with serving(fake) as server, publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+        graph.change(f"run:{DAG_RUN}", f"quality:{DAG_RUN}")
+        told(graph)
+        writes = [request for request in server.requests if request.method in {"PUT", "POST"}]
+    assert row(graph)[3] == 0, graph.connection.execute("SELECT item, reason FROM sink_letter").fetchall()
+    assert fake.named("table") == [
+        f"lakehold.lakehouse.{name}" for name in ("bronze.flights", "gold.delays", "silver.flights")
+    ]
+    assert fake.named("container") == ["lakehold_files.landing/flights"]
+    edge = fake.edge("lakehold.lakehouse.silver.flights", "lakehold.lakehouse.gold.delays")
+    assert edge is not None
+    assert edge["sqlQuery"] == "INSERT INTO gold.delays SELECT avg(arr_delay)"
+    assert edge["pipeline"]["id"] == fake.entities["pipeline"]["lakehold_airflow.flights_daily"]["id"]
+    assert [(pair["fromColumns"], pair["toColumn"], pair["function"]) for pair in edge["columnsLineage"]] == [
+        (["lakehold.lakehouse.silver.flights.carrier"], "lakehold.lakehouse.gold.delays.carrier", "IDENTITY"),
+        (["lakehold.lakehouse.silver.flights.arr_delay"], "lakehold.lakehouse.gold.delays.mean_delay", "AGGREGATION"),
+    ]
+    assert fake.edge("lakehold_files.landing/flights", "lakehold.lakehouse.bronze.flights") is not None
+    assert fake.entities["table"]["lakehold.lakehouse.gold.delays"]["description"] == "Mean delays"
+    pipeline = fake.entities["pipeline"]["lakehold_airflow.flights_daily"]
+    assert [task["name"] for task in pipeline["tasks"]] == ["check", "load"]
+    assert pipeline["tags"][0]["tagFQN"] == "Airflow.main"
+    owner = pipeline["owners"][0] if version.startswith("2") else pipeline["owner"]
+    assert owner == {"id": fake.entities["user"]["ann"]["id"], "type": "user"}
+    (status,) = fake.statuses.values()
+    assert status["executionStatus"] == "Successful"
+    assert {task["name"]: task["executionStatus"] for task in status["taskStatus"]} == {
+        "load": "Successful",
+        "check": "Failed",
+    }
+    (((case, _), result),) = fake.results.items()
+    assert case == "lakehold.lakehouse.gold.delays.carrier.known_carrier"
+    assert (result["testCaseStatus"], result["result"]) == ("Failed", "error: actual 3 rows")
+    if version.startswith("1"):
+        assert not [
+            error for write in writes for error in openmetadata_schemas.errors(write.method, write.path, write.json())
+        ]
+
+
+def test_what_did_not_change_is_not_sent_again(graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata) -> None:
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+        before = len(fake.writes)
+        for _ in range(3):
+            graph.changed_node("gold.delays")
+            graph.change(graph.pair("silver.flights", "gold.delays"))
+        told(graph)
+        assert len(fake.writes) == before
+        graph.field(column("gold.delays.flights"))
+        graph.changed_node("gold.delays")
+        told(graph)
+        assert fake.writes[before:] == [("PUT", "/api/v1/tables")]
+
+
+def test_an_edge_that_ended_is_removed(graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata) -> None:
+    graph.edges("dbt:delays", EDGES)
+    names = ("lakehold.lakehouse.silver.flights", "lakehold.lakehouse.gold.delays")
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+        assert fake.edge(*names) is not None
+        target = graph.node(column("gold.delays").table)
+        graph.connection.execute("UPDATE edge SET ended_at = now() WHERE target_node = %s", (target,))
+        graph.change(graph.pair("silver.flights", "gold.delays"))
+        told(graph)
+        assert fake.edge(*names) is None
+
+
+def faults() -> dict[str, list[Fault]]:
+    return {
+        "5xx": [Fault(status=500, body=b'{"responseMessage": "PSQLException: FATAL"}'), Fault(status=503)],
+        "429": [Fault(status=429, headers={"Retry-After": "1"})],
+        "dropped": [Fault(drop=True)],
+        "lost answer": [Fault(done=True)],
+        "slow": [Fault(seconds=1.5)],
+        "conflict": [Fault(status=409, body=b'{"code": 409, "message": "Entity already exists"}')],
+    }
+
+
+@pytest.mark.parametrize("name", list(faults()))
+def test_whatever_goes_wrong_everything_arrives(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata, name: str
+) -> None:
+    """Each kind of write meets the fault once."""
+    graph.edges("dbt:delays", EDGES)
+    waiting = {kind: faults()[name] for kind in ("databaseServices", "tables", "lineage", "containers")}
+    if name == "slow":
+        waiting = {"lineage": faults()[name]}
+
+    def choose(request: Request) -> Fault | None:
+        kind = request.path.rpartition("/")[2]
+        return waiting[kind].pop(0) if request.method == "PUT" and waiting.get(kind) else None
+
+    server.choose = choose
+    with publishing(graph.connection.info.dsn, server.url, seconds=1.0):
+        told(graph)
+    assert row(graph)[3] == 0
+    assert len(fake.edges) == 3
+    assert len(fake.named("table")) == 3
+    assert not any(waiting.values()), "a fault did not happen"
+
+
+def test_a_wrong_token_costs_nothing_and_says_so(graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata) -> None:
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url, token="another"):
+        until(lambda: row(graph)[1] > 0)
+    assert row(graph)[2] == "it does not let us in: 401 Invalid token"
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+    assert len(fake.edges) == 3
+
+
+def test_an_emptied_catalog_is_filled_again(graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata) -> None:
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+        edges = len(fake.edges)
+        fake.empty()
+        graph.field(column("gold.delays.flights"))
+        graph.changed_node("gold.delays")
+        until(lambda: len(fake.edges) == edges)
+        told(graph)
+    assert len(fake.named("table")) == 3
+    assert row(graph)[3] == 0
+
+
+def test_a_restart_finds_an_emptied_catalog_without_any_change(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata
+) -> None:
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+    fake.empty()
+    with publishing(graph.connection.info.dsn, server.url):
+        until(lambda: len(fake.edges) == 3)
+
+
+def test_a_table_removed_there_is_made_again_with_its_edges(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata
+) -> None:
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+        gone = fake.entities["table"].pop("lakehold.lakehouse.silver.flights")
+        fake.edges = {ends: details for ends, details in fake.edges.items() if gone["id"] not in ends}
+        graph.field(column("silver.flights.tailnum"))
+        graph.changed_node("silver.flights")
+        until(lambda: len(fake.edges) == 3)
+        told(graph)
+
+
+def test_a_refused_table_is_a_letter_and_the_others_go_on(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata
+) -> None:
+    graph.edges("dbt:delays", EDGES)
+    bad, answer = b'"name":"delays"', Fault(status=400, body=b'{"code": 400, "message": "not this"}')
+    server.choose = lambda request: answer if bad in request.body else None
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+        letters = dict(graph.connection.execute("SELECT item, reason FROM sink_letter").fetchall())
+        assert sorted(letters.values()) == ["400 not this", "its table was refused: 400 not this"]
+        assert len(fake.edges) == 2
+        server.choose = lambda _request: None
+        graph.connection.execute("UPDATE sink_letter SET asked_at = now()")
+        until(lambda: row(graph)[3] == 0)
+        assert len(fake.edges) == 3
+
+
+def test_an_entity_it_always_breaks_over_is_put_aside(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata
+) -> None:
+    graph.edges("dbt:delays", EDGES)
+    server.choose = lambda request: (
+        Fault(status=500, body=b'{"responseMessage": "NullPointerException"}')
+        if request.method == "PUT" and b'"name":"delays"' in request.body
+        else None
+    )
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+    reasons = [reason for (reason,) in graph.connection.execute("SELECT reason FROM sink_letter ORDER BY letter_id")]
+    assert any("NullPointerException (5 times" in reason for reason in reasons)
+    assert len(fake.edges) == 2
+
+
+def test_while_its_database_is_down_nothing_is_put_aside(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata
+) -> None:
+    graph.edges("dbt:delays", EDGES)
+    server.choose = lambda request: (
+        None if "version" in request.path else Fault(status=500, body=b'{"responseMessage": "PSQLException"}')
+    )
+    with publishing(graph.connection.info.dsn, server.url):
+        for attempts in range(1, 8):
+            until(lambda attempts=attempts: row(graph)[1] >= attempts)
+            graph.connection.execute("UPDATE sink SET retry_at = NULL")
+        assert row(graph)[3] == 0
+        server.choose = lambda _request: None
+        told(graph)
+    assert len(fake.edges) == 3
+
+
+def test_an_unknown_column_there_is_put_back(graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata) -> None:
+    """Somebody else's ingestion has taken a column away: the table is sent again, and the edge fits."""
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+        fake.entities["table"]["lakehold.lakehouse.gold.delays"]["columns"] = []
+        graph.edges("dbt:delays", ["silver.flights.day -> gold.delays.day IDENTITY"])
+        graph.change(graph.pair("silver.flights", "gold.delays"))
+        told(graph)
+    assert row(graph)[3] == 0
+    edge = fake.edge("lakehold.lakehouse.silver.flights", "lakehold.lakehouse.gold.delays")
+    assert edge is not None
+    assert len(edge["columnsLineage"]) == 3
+
+
+def test_a_service_with_a_connection_is_left_as_it_is(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata
+) -> None:
+    fake._upsert("databaseService", "lakehold", {"name": "lakehold", "serviceType": "Trino", "connection": {"x": 1}})
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+    assert fake.entities["databaseService"]["lakehold"]["connection"] == {"x": 1}
+    assert len(fake.edges) == 3
+
+
+def test_order_is_kept_for_each_table(graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata) -> None:
+    """What arrives last is what is true last, however the changes fall into windows."""
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url):
+        for number in range(40):
+            graph.connection.execute("UPDATE node SET description = %s", (f"version {number}",))
+            graph.field(column(f"gold.delays.c{number}"))
+            graph.changed_node("gold.delays")
+        told(graph)
+        sent = [len(request.json()["columns"]) for request in server.requests if b'"name":"delays"' in request.body]
+    assert sent == sorted(sent)
+    assert len(fake.entities["table"]["lakehold.lakehouse.gold.delays"]["columns"]) == 42
