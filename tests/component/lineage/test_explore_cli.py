@@ -153,6 +153,13 @@ def test_impact_by_layer(made: MadeGraph, run: Callable[..., Result]) -> None:
     assert printed(run("impact", "bronze.flights.origin", "--by", "owner")).count("no owner named") == 1
 
 
+def test_impact_of_a_table(made: MadeGraph, run: Callable[..., Result]) -> None:
+    made.edges("jobs.count", ["gold.delays -> gold.counts"])
+    lines = [" ".join(line.split()) for line in printed(run("impact", "silver.flights")).splitlines()]
+    assert lines[0] == "silver.flights: 2 columns of 2 tables downstream, by 2 processes"
+    assert lines[4:] == ["gold.delays mean_delay, origin dbt:delays", "gold.counts as a whole jobs.count"]
+
+
 def test_diff(made: MadeGraph, run: Callable[..., Result]) -> None:
     month = BEGIN + timedelta(days=31)
     made.edges("dbt:late", ["silver.flights.dep_delay -> gold.delays.mean_delay AGGREGATION"], since=month)

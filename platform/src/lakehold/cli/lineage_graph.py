@@ -240,15 +240,18 @@ def _grouped(answer: Answer, by: str) -> list[tuple[str, list[Answer]]]:
 def _impact_table(tables: Sequence[Answer], answer: Answer) -> Table:
     shown = Table(box=None, pad_edge=False, header_style="dim")
     shown.add_column("table", no_wrap=True)
-    for heading in ("columns", "rows", "by"):
+    of_column = answer["of"]["field"] is not None
+    for heading in ("columns", *(["rows"] if of_column else []), "by"):
         shown.add_column(heading, overflow="fold")
     processes = process_names(answer)
     marks = {"value": "", "decides": "*", "perhaps": "?"}
     for table in tables:
         columns = ", ".join(f"{one['name']}{marks[one['by']]}" for one in table["columns"])
-        rows = "decided by it" if table["rows"] else ""
+        rows = ["decided by it" if table["rows"] else ""] if of_column else []
         by = ", ".join(sorted(processes[process] for process in table["processes"]))
-        shown.add_row(*[Text(cell) for cell in (table["title"], columns, rows, by)])
+        shown.add_row(
+            *[Text(cell) for cell in (table["title"], columns or ("" if of_column else "as a whole"), *rows, by)]
+        )
     return shown
 
 

@@ -18,6 +18,7 @@ Which = Literal["all", "direct", "tables"]
 COLUMNS: LiteralString = """edge_id, source_field, target_field, process_id, direct, how, believed, expression,
     first_seen, last_seen, ended_at"""
 _VALID: LiteralString = "first_seen <= %(at)s AND (ended_at IS NULL OR ended_at > %(at)s)"
+_EVER: LiteralString = "ended_at IS DISTINCT FROM first_seen"
 _ENDS: Mapping[Direction, tuple[LiteralString, LiteralString]] = {
     "down": ("source_field", "target_field"),
     "up": ("target_field", "source_field"),
@@ -100,7 +101,7 @@ async def _level(
     room: int,
 ) -> list[Edge]:
     near, _ = _ENDS[direction]
-    valid = _VALID if at is not None else "true"
+    valid = _VALID if at is not None else _EVER
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             # Without an order: PostgreSQL might go through all edges in it, not look for those of the frontier.
