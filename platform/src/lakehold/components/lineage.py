@@ -6,6 +6,7 @@ from lakehold.components.model import Component, Http, Process, Site, Task
 from lakehold.components.trino import url
 from lakehold.components.trino_rules import OBSERVER
 from lakehold.lineage import options
+from lakehold.lineage.graph import policy
 from lakehold.tables.bootstrap import DATABASE
 from lakehold.tables.catalog import REGION, s3_endpoint
 
@@ -18,6 +19,9 @@ def _environment(site: Site) -> dict[str, str]:
         options.CATALOG: site.settings.catalog.name,
         options.CYTOSCAPE: str(site.artifacts["cytoscape"]),
         options.TOKEN: site.secrets["lineage.token"],
+        policy.EVENTS_DAYS: str(site.settings.lineage.events_days),
+        policy.HISTORY_DAYS: str(site.settings.lineage.history_days),
+        policy.CLOSE_HOURS: str(site.settings.lineage.close_hours),
         "PGPASSWORD": site.secrets["postgres.lineage"],
         "PATH": "/usr/bin:/bin",
         "TZ": "UTC",

@@ -65,6 +65,18 @@ class CatalogSettings(_Section):
         return self
 
 
+class LineageSettings(_Section):
+    """``[lineage]``: how long what lineage knows is kept."""
+
+    events_days: int = Field(default=90, ge=1, description="Days events are kept as they were sent.")
+    history_days: int = Field(
+        default=730, ge=1, description="Days runs are kept, and edges since they ended. What is valid always stays."
+    )
+    close_hours: int = Field(
+        default=24, ge=1, description="Hours without an event after which a run that never ended counts as closed."
+    )
+
+
 class Settings(_Section):
     """The whole of ``lakehold.toml``."""
 
@@ -75,3 +87,4 @@ class Settings(_Section):
     spark: SparkSettings = SparkSettings()
     airflow: AirflowSettings = AirflowSettings()
     catalog: CatalogSettings = CatalogSettings()
+    lineage: LineageSettings = LineageSettings()

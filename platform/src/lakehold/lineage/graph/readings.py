@@ -114,27 +114,18 @@ def _choose(engines: Reading | None, by_sql: Reading | None, engine: str) -> Wri
             first="names",
             told=bool(reading.inputs),
         )
-    reading = _without_kept_rows(reading, chosen.by)
+    reading = _without_what_stays(chosen.reading)
     by = {edge: chosen.by[edge] for edge in reading.edges}
     told = by_sql is not None or bool(reading.edges or reading.inputs)
     return Written(reading=reading, by=by, first=chosen.first, told=told)
 
 
-def _without_kept_rows(reading: Reading, by: Mapping[ColumnEdge, Believed]) -> Reading:
-    """Leave out that what is not written anew stays as it was: no person would draw it.
-
-    A frame that replaces a day by writing its month again reads the table it writes. Spark's facet tells every column
-    as its own source then, and mixes up sources where the old rows are put under the new ones.
-    """
-    own = frozenset(edge for edge in reading.edges if edge.source.table == reading.target)
-    stays = frozenset(edge for edge in own if edge.source == edge.target and edge.how == "IDENTITY")
-    if not stays:
-        return reading
-    rewritten = frozenset(edge for edge in own if by[edge] == "facet")
-    left = reading.edges - stays - rewritten
-    reads_itself = any(edge.source.table == reading.target for edge in left)
-    inputs = reading.inputs if reads_itself else reading.inputs - {reading.target}
-    return replace(reading, inputs=inputs, edges=left)
+def _without_what_stays(reading: Reading) -> Reading:
+    """Leave out that a column stays as it was, and that the table was read when that is all it was read for."""
+    left = frozenset(edge for edge in reading.edges if edge.source != edge.target or edge.how != "IDENTITY")
+    if left == reading.edges or any(edge.source.table == reading.target for edge in left):
+        return replace(reading, edges=left)
+    return replace(reading, inputs=reading.inputs - {reading.target}, edges=left)
 
 
 def raw_names(merged: Mapping[str, Any]) -> Iterator[Name]:
