@@ -252,6 +252,24 @@ def test_a_view_that_nobody_told_of_is_read_in_the_catalog(lake: MadeCatalog, as
     assert until(edges, 25) == {("TRANSFORMATION", "sql")}
 
 
+def test_a_table_that_cannot_be_read_is_named_and_keeps_no_other_back(lake: MadeCatalog, ask: httpx.Client) -> None:
+    with lake.connect() as connection:
+        for name, file in (("gone", "s3://lakehouse/gold/gone/metadata/1.metadata.json"), ("local", "file:///tmp/1")):
+            connection.execute(
+                "INSERT INTO iceberg_tables VALUES ('lakehouse', 'broken', %s, %s, NULL, 'TABLE')", (name, file)
+            )
+    lake.create("gold.after", {"carrier": "string"})
+    lake.commit("gold.after", rows=0, trino_query_id="20131201_000000_00007_abcde")
+    until(missing(ask, "gold.after"))
+    unread = until(lambda: ask.get("/coverage").json()["unread"])
+    assert set(unread) == {"broken.gone", "broken.local"}
+    assert "NoSuchKey" in unread["broken.gone"]
+    assert unread["broken.local"] == "file:///tmp/1 is in no S3 store"
+    for name in unread:
+        lake.drop(name)
+    until(lambda: ask.get("/coverage").json()["unread"] == {})
+
+
 def test_the_command_names_what_is_missing_and_fails_when_told_to(
     lake: MadeCatalog, ask: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,7 +284,7 @@ def test_the_command_names_what_is_missing_and_fails_when_told_to(
     assert "it names no query, application or task" in result.output
     assert "0 of 1 snapshots are explained (0 %); 1 by nothing; 1 table." in result.output
     assert json.loads(CliRunner().invoke(coverage, ["gold.weather_impact", "--json"]).output)["unexplained"] == 1
-    with pytest.raises(DifferenceError, match="^0 % of the snapshots are explained, less than 100 %"):
+    with pytest.raises(DifferenceError, match=r"^0 % of the snapshots are explained, less than 100 %"):
         CliRunner().invoke(coverage, ["gold.weather_impact", "--at-least", "100"], catch_exceptions=False)
     with pytest.raises(DataError, match=r"No snapshot of gold\.nothing is known"):
         CliRunner().invoke(coverage, ["gold.nothing"], catch_exceptions=False)

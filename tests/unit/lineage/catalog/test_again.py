@@ -1,0 +1,85 @@
+"""What is told again: events that the journal takes, and that say no more than is known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from lakehold.config import maker as config
+from lakehold.lineage import trino
+from lakehold.lineage.catalog.again import task_event, view_event
+from lakehold.lineage.catalog.history import completed
+from lakehold.lineage.catalog.maker import maker_of
+from lakehold.lineage.event import parse
+
+AT = datetime(2013, 12, 1, 5, 0, 0, 123000, UTC)
+TABLE = {"namespace": "lakehouse", "name": "ops.quality_results"}
+NAMED = {
+    config.TASK: "lakehold/flights_daily.gold.gate/013bf368-5800-7e11-a5f4-ac7a0434c387",
+    config.ROOT: "lakehold/flights_daily/013bf368-5800-798a-b6cb-ade3d0a16315",
+}
+
+
+def test_a_program_s_task_wrote_the_table() -> None:
+    event = task_event(maker_of({**NAMED, config.PROGRAM: "quality.results"}), AT, TABLE, "7")
+    accepted = parse(orjson.dumps(event))
+    assert (accepted.event_type, accepted.event_time) == ("OTHER", AT)
+    assert accepted.job == ("lakehold", "flights_daily.gold.gate")
+    assert str(accepted.run_id) == "013bf368-5800-7e11-a5f4-ac7a0434c387"
+    assert accepted.parent_job == ("lakehold", "flights_daily")
+    assert accepted.outputs == (("lakehouse", "ops.quality_results"),)
+    assert event["job"]["facets"]["jobType"]["integration"] == "AIRFLOW"
+
+
+def test_of_a_spark_task_only_that_it_was_at_work_is_said() -> None:
+    accepted = parse(orjson.dumps(task_event(maker_of({**NAMED, "spark.app.id": "local-1"}), AT, TABLE, "7")))
+    assert (accepted.inputs, accepted.outputs) == ((), ())
+
+
+def test_a_program_run_by_hand_is_no_task_of_airflow() -> None:
+    event = task_event(maker_of(config.properties("tables.maintenance", {})), AT, TABLE, "7")
+    assert parse(orjson.dumps(event)).job == ("lakehold", "tables.maintenance")
+    assert "facets" not in event["job"]
+
+
+def test_a_view_is_its_text_and_the_same_version_always_the_same_run() -> None:
+    view = {"namespace": "lakehouse", "name": "gold.names"}
+    event = view_event(view, 2, AT, "SELECT 1 AS a", "trino", "gold")
+    accepted = parse(orjson.dumps(event))
+    assert accepted.outputs == (("lakehouse", "gold.names"),)
+    assert event["job"]["facets"]["sql"]["query"] == 'CREATE OR REPLACE VIEW "gold"."names" AS SELECT 1 AS a'
+    assert event["run"] == view_event(view, 2, AT, "SELECT 1 AS a", "trino", "gold")["run"]
+    assert event["run"] != view_event(view, 3, AT, "SELECT 1 AS a", "trino", "gold")["run"]
+    assert "`gold`.`names`" in view_event(view, 2, AT, "SELECT 1", "spark", "")["job"]["facets"]["sql"]["query"]
+
+
+INFO: dict[str, Any] = {
+    "queryId": "20131201_000000_00001_abcde",
+    "session": {"user": "dbt", "source": "dbt-trino", "clientTags": [], "catalog": "lakehouse"},
+    "state": "FINISHED",
+    "self": "https://127.0.0.1:18443/v1/query/20131201_000000_00001_abcde",
+    "query": "INSERT INTO lakehouse.gold.delays SELECT carrier FROM lakehouse.silver.flights",
+    "queryType": "INSERT",
+    "queryStats": {"createTime": "2013-12-01T00:00:00.000Z", "endTime": "2013-12-01T00:00:01.000Z"},
+    "referencedTables": [
+        {"catalog": "lakehouse", "schema": "silver", "table": "flights", "directlyReferenced": True, "columns": []}
+    ],
+    "output": {"catalogName": "lakehouse", "schema": "gold", "table": "delays"},
+}
+
+
+def test_a_query_told_again_is_read_as_if_it_had_been_heard_at_first() -> None:
+    body = trino.run_event(orjson.dumps(completed(INFO)), "lakehold")
+    assert body is not None
+    accepted = parse(body)
+    assert (accepted.event_type, accepted.run_id) == ("COMPLETE", trino.run_id("20131201_000000_00001_abcde"))
+    assert accepted.inputs == (("trino://127.0.0.1:18443", "lakehouse.silver.flights"),)
+    assert accepted.outputs == (("trino://127.0.0.1:18443", "lakehouse.gold.delays"),)
+
+
+@pytest.mark.parametrize("key", ["session", "queryStats", "queryId", "query", "state", "self"])
+def test_an_answer_without_what_must_be_there_is_not_taken(key: str) -> None:
+    with pytest.raises(KeyError):
+        completed({name: value for name, value in INFO.items() if name != key})
