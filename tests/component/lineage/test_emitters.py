@@ -53,8 +53,11 @@ def stored(client: httpx.Client) -> Any:
     """Return the newest event, once everything behind the journal has worked it in."""
     row = client.get("/api/v1/events").json()["events"][0]
     deadline = time.monotonic() + 20
-    while any(stage["behind"] for stage in client.get("/api/v1/stages").json()["stages"] if stage["name"] == "graph"):
-        assert time.monotonic() < deadline, "a stage stands still"
+    while behind := [one for one in client.get("/api/v1/stages").json()["stages"] if one["behind"]]:
+        # Without a catalog to read, nobody looks for what its snapshots say of the events.
+        if all(one["name"] == "catalog" for one in behind):
+            break
+        assert time.monotonic() < deadline, behind
         time.sleep(0.05)
     return client.get(f"/api/v1/events/{row['event_id']}").json()
 
