@@ -121,6 +121,16 @@ async def begin_again(connection: AsyncConnection[TupleRow], name: str) -> None:
         await connection.execute("UPDATE sink SET position = 0 WHERE name = %s AND reads = 'event'", (name,))
 
 
+async def catch_up(connection: AsyncConnection[TupleRow], name: str) -> None:
+    """Have a sink told everything when changes it was not told were removed by the retention policy meanwhile."""
+    await connection.execute(
+        "UPDATE sink SET backfill = %s WHERE name = %s AND reads = 'change' AND backfill IS NULL"
+        " AND last_success < clock_timestamp() - interval '1 day'"
+        " AND position + 1 < (SELECT min(change_id) FROM change)",
+        (_EVERYTHING, name),
+    )
+
+
 async def asked(connection: AsyncConnection[TupleRow], name: str, most: int = 100) -> list[Item]:
     """Return the letters that somebody wants sent again, the oldest first."""
     cursor = await connection.execute(

@@ -96,7 +96,8 @@ class Worker:
 
     async def _turn(self, connection: AsyncConnection[TupleRow], page: book.Page) -> bool:
         """Do the next thing; return whether there was any."""
-        await self._look(connection)
+        if await self._look(connection):
+            return True
         letters = await book.asked(connection, self._sink.name)
         if letters:
             delivery = await self._sink.deliver(connection, letters)
@@ -116,11 +117,14 @@ class Worker:
         await self._after(connection, page, delivery)
         return True
 
-    async def _look(self, connection: AsyncConnection[TupleRow]) -> None:
+    async def _look(self, connection: AsyncConnection[TupleRow]) -> bool:
+        """See now and then that the sink is as it was left; return whether that was done."""
         now = asyncio.get_running_loop().time()
-        if now - self._looked >= _LOOK_SECONDS:
+        if due := now - self._looked >= _LOOK_SECONDS:
             await self._sink.look(connection)
+            await book.catch_up(connection, self._sink.name)
             self._looked = now
+        return due
 
     async def _next(self, connection: AsyncConnection[TupleRow], page: book.Page) -> tuple[list[Item], str | None]:
         if self._sink.reads == "event":

@@ -70,14 +70,15 @@ async def _suite(session: Session, place: Place) -> None:
 async def _case(session: Session, result: Result, place: Place, definition: str) -> str:
     """Make sure of a case; return its qualified name as the catalog has it."""
     payload = payloads.case(result, place.fqn, definition, session.dialect)
-    before = await session.sents.get(_case_entity(result))
-    if before is not None and before.digest == digest(payload):
-        return before.remote_id
-    answer = await session.client.put("/dataQuality/testCases", payload)
-    inside = [fit(result.column)] if result.column else []
-    qualified = str(answer.get("fullyQualifiedName") or f"{place.fqn}.{fqn(*inside, fit(result.name))}")
-    await session.sents.keep(_case_entity(result), payload, qualified)
-    return qualified
+    async with session.locks[_case_entity(result)]:
+        before = await session.sents.get(_case_entity(result))
+        if before is not None and before.digest == digest(payload):
+            return before.remote_id
+        answer = await session.client.put("/dataQuality/testCases", payload)
+        inside = [fit(result.column)] if result.column else []
+        qualified = str(answer.get("fullyQualifiedName") or f"{place.fqn}.{fqn(*inside, fit(result.name))}")
+        await session.sents.keep(_case_entity(result), payload, qualified)
+        return qualified
 
 
 def _definition_name(result: Result) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,21 +53,23 @@ class Session:
     """Names of owners looked up in this window."""
     pipelines: dict[str, str] = field(default_factory=dict)
     """Run → id of the pipeline it is of, met in this window."""
-    _making: asyncio.Lock = field(default_factory=asyncio.Lock)
+    locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """One for each entity, so that nobody sends the same one at the same time (a 409)."""
 
     async def upsert(self, entity: str, path: str, payload: dict[str, Any]) -> tuple[str, bool]:
         """Send an entity if it is not as it was sent last; return its id and whether it is another than before."""
-        before = await self.sents.get(entity)
-        if before is not None and before.digest == digest(payload):
-            return before.remote_id, False
-        answer = await self.client.put(path, payload)
-        remote_id = str(answer.get("id", ""))
-        await self.sents.keep(entity, payload, remote_id)
-        return remote_id, before is not None and before.remote_id != remote_id
+        async with self.locks[entity]:
+            before = await self.sents.get(entity)
+            if before is not None and before.digest == digest(payload):
+                return before.remote_id, False
+            answer = await self.client.put(path, payload)
+            remote_id = str(answer.get("id", ""))
+            await self.sents.keep(entity, payload, remote_id)
+            return remote_id, before is not None and before.remote_id != remote_id
 
     async def once(self, entity: str, make: Callable[[], Awaitable[str]]) -> str:
-        """Make what many need, one at a time; return the id it was given."""
-        async with self._making:
+        """Make what many need, once; return the id it was given."""
+        async with self.locks[entity]:
             before = await self.sents.get(entity)
             if before is not None:
                 return before.remote_id
