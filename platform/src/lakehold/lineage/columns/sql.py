@@ -16,7 +16,7 @@ from lakehold.lineage.model import WHOLE, Column, ColumnEdge, Reading
 
 __all__ = ["Unreadable", "read"]
 
-_STEPS = 2_000_000
+_STEPS = 1_000_000
 """Parts of expressions and sources of values that are looked at, about two seconds of work."""
 _NOT_WRITING_WORDS = """
     ALTER ANALYZE BEGIN CACHE CALL CLEAR COMMENT COMMIT DEALLOCATE DENY DESC DESCRIBE DROP EXPLAIN GRANT KILL LIST MSCK
@@ -52,9 +52,12 @@ def read(
             return None
         queries = Queries(Tables(dialect, tables, catalog, schema), Budget(_STEPS))
         draft = Writes(queries).draft(statement)
-        return None if draft is None else _reading(draft, queries.tables)
+        return None if draft is None else _reading(draft, queries)
     except RecursionError as error:
         raise Unreadable("the statement is nested too deeply to be read") from error
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # What the parser lets pass, no engine needs to: a MERGE without ON, an aggregate of nothing.
+        raise Unreadable(f"the statement is of a shape that is not understood ({type(error).__name__})") from error
 
 
 def _writes(statement: exp.Expr) -> bool:
@@ -72,11 +75,12 @@ def _writes(statement: exp.Expr) -> bool:
     raise Unreadable(f"{type(statement).__name__} statements are not supported")
 
 
-def _reading(draft: Draft, tables: Tables) -> Reading:
+def _reading(draft: Draft, queries: Queries) -> Reading:
     """Put a draft as edges; that a column is a copy of itself, as when a table is rewritten, is no edge."""
     edges: set[ColumnEdge] = set()
     unknown: dict[str, str] = {}
     for name, value in draft.columns:
+        queries.budget.spend(1 + value.size)
         target = Column(draft.target, name)
         edges |= {ColumnEdge(source, target, how, value.text) for source, how in value.direct.items()}
         edges |= {ColumnEdge(source, target, how, value.text) for source, how in value.indirect}
@@ -86,5 +90,5 @@ def _reading(draft: Draft, tables: Tables) -> Reading:
     edges |= {ColumnEdge(source, Column(draft.target, WHOLE), how) for source, how in draft.rows.indirect}
     if reason := draft.unknown or draft.rows.unknown:
         unknown[WHOLE] = reason
-    inputs = tables.read | {edge.source.table for edge in edges}
+    inputs = queries.tables.read | {edge.source.table for edge in edges}
     return Reading(draft.target, draft.kind, frozenset(inputs), frozenset(edges), unknown)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from sqlglot import exp
+from sqlglot import ErrorLevel, exp
+from sqlglot.errors import SqlglotError
 
 from lakehold.lineage.columns.sql_functions import AGGREGATES, HIDDEN_COLUMNS, KNOWN
 from lakehold.lineage.columns.sql_names import Budget
@@ -15,10 +16,10 @@ from lakehold.lineage.columns.sql_value import (
     NOTHING,
     TRANSFORMATION,
     Value,
-    joined,
     unknown,
 )
 
+_LONGEST_TEXT = 2000
 _NOT_IN_THE_VALUE = (exp.Grouping, exp.GroupingId)
 """Functions of the way rows are grouped, not of what is in the column they name."""
 _PICKED = (exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue, exp.First, exp.Last)
@@ -34,6 +35,7 @@ class Expressions:
         self._dialect = dialect
         self._budget = budget
         self._query = query
+        self._joined = budget.joined
         self.known = set(KNOWN[dialect])
         """Functions that are made of their arguments and nothing else, those of the statement itself included."""
         self._handlers: dict[type[exp.Expr], Callable[..., Value]] = {
@@ -66,12 +68,12 @@ class Expressions:
         while isinstance(node, (exp.Paren, exp.Alias)):
             node = node.this
         if handler := self._handler(node):
-            return self._paid(handler(node, scope))
-        return self._paid(joined(self._parts(node, scope)).derived(TRANSFORMATION))
+            return handler(node, scope)
+        return self._joined(self._parts(node, scope)).derived(TRANSFORMATION)
 
     def values(self, nodes: Iterable[exp.Expr], scope: Scope) -> Value:
         """Return what is in any of the expressions."""
-        return self._paid(joined([self.value(node, scope) for node in nodes]))
+        return self._joined([self.value(node, scope) for node in nodes])
 
     def projected(self, node: exp.Expr, scope: Scope) -> Value:
         """Return the value of a column of a select list, with the SQL that makes it."""
@@ -82,8 +84,11 @@ class Expressions:
         return replace(value, text=self.text(inner))
 
     def text(self, node: exp.Expr) -> str:
-        """Write an expression as SQL again."""
-        return node.sql(self._dialect, comments=False)[:2000]
+        """Write an expression as SQL again; what cannot be written has no text, which is no reason to know nothing."""
+        try:
+            return node.sql(self._dialect, comments=False, unsupported_level=ErrorLevel.IGNORE)[:_LONGEST_TEXT]
+        except (SqlglotError, RecursionError):
+            return ""
 
     def aggregates(self, node: exp.Expr) -> bool:
         """Say whether an expression puts rows together, other than over a window."""
@@ -91,10 +96,6 @@ class Expressions:
             if not isinstance(found.parent, (exp.Window, exp.Filter, exp.IgnoreNulls)) and self._is_aggregate(found):
                 return True
         return False
-
-    def _paid(self, value: Value) -> Value:
-        self._budget.spend(1 + value.size)
-        return value
 
     def _handler(self, node: exp.Expr) -> Callable[..., Value] | None:
         if isinstance(node, exp.AggFunc):
@@ -115,7 +116,7 @@ class Expressions:
     def _column(self, node: exp.Column, scope: Scope) -> Value:
         if isinstance(node.this, exp.Star):
             relation = scope.relation([part.name for part in node.parts[:-1]])
-            return joined(value for _, value in relation.columns) if relation else NOTHING
+            return self._joined(value for _, value in relation.columns) if relation else NOTHING
         names = [part.name for part in node.parts]
         if (self._dialect == "trino" and names[-1].startswith("$")) or names[-1].lower() in HIDDEN_COLUMNS:
             found = scope.resolve(names)
@@ -125,7 +126,7 @@ class Expressions:
 
     def _star(self, _node: exp.Star, scope: Scope) -> Value:
         """``struct(*)``, not ``count(*)``."""
-        return joined(value for _, value in scope.output).derived(TRANSFORMATION)
+        return self._joined(value for _, value in scope.output).derived(TRANSFORMATION)
 
     def _dot(self, node: exp.Dot, scope: Scope) -> Value:
         if isinstance(node.expression, exp.Func):  # catalog.schema.function(…)
@@ -151,7 +152,7 @@ class Expressions:
 
     def _chosen(self, conditions: list[exp.Expr | None], results: list[exp.Expr | None], scope: Scope) -> Value:
         decides = self.values([node for node in conditions if node], scope).deciding("CONDITIONAL")
-        return joined([self.values([node for node in results if node], scope).derived(TRANSFORMATION), decides])
+        return self._joined([self.values([node for node in results if node], scope).derived(TRANSFORMATION), decides])
 
     def _struct(self, node: exp.Struct, scope: Scope) -> Value:
         fields: dict[str, Value] = {}
@@ -163,7 +164,7 @@ class Expressions:
             if named or isinstance(part, exp.Column):
                 fields[name.lower()] = value
             values.append(value)
-        return replace(joined(values).derived(TRANSFORMATION), fields=fields)
+        return replace(self._joined(values).derived(TRANSFORMATION), fields=fields)
 
     def _cast(self, node: exp.Cast, scope: Scope) -> Value:
         """A cast; ``CAST(ROW(a, b) AS ROW(x int, y int))`` is how Trino names the fields of a row."""
@@ -192,7 +193,7 @@ class Expressions:
                 values.append(self.values(part.expressions, scope).deciding("CONDITIONAL"))
             elif not isinstance(part, exp.Star):
                 values.append(self.value(part, scope))
-        return joined(values)
+        return self._joined(values)
 
     def _is_aggregate(self, node: exp.Expr) -> bool:
         if isinstance(node, exp.Anonymous):
@@ -202,7 +203,7 @@ class Expressions:
     def _window(self, node: exp.Window, scope: Scope) -> Value:
         value = self._windowed(node.this, scope)
         decides = self.values(_window_columns(node, scope), scope)
-        return joined([value, decides.deciding("WINDOW")])
+        return self._joined([value, decides.deciding("WINDOW")])
 
     def _windowed(self, node: exp.Expr, scope: Scope) -> Value:
         if isinstance(node, (exp.IgnoreNulls, exp.RespectNulls)):
@@ -213,32 +214,32 @@ class Expressions:
 
     def _filter(self, node: exp.Filter, scope: Scope) -> Value:
         condition = self.value(node.expression.this, scope)
-        return joined([self.value(node.this, scope), condition.deciding("CONDITIONAL")])
+        return self._joined([self.value(node.this, scope), condition.deciding("CONDITIONAL")])
 
     def _within_group(self, node: exp.WithinGroup, scope: Scope) -> Value:
         order = self.values(node.expression.expressions, scope)
         if isinstance(node.this, _PERCENTILES):
-            return joined([self.value(node.this, scope), order.derived(AGGREGATION)])
-        return joined([self.value(node.this, scope), order.deciding("CONDITIONAL")])
+            return self._joined([self.value(node.this, scope), order.derived(AGGREGATION)])
+        return self._joined([self.value(node.this, scope), order.deciding("CONDITIONAL")])
 
     def _scalar(self, node: exp.Query, scope: Scope) -> Value:
         relation = self._query(node, scope.inside())
         value = relation.columns[0][1] if relation.columns else unknown(reason_of(relation))
-        return joined([value, relation.rows.deciding("CONDITIONAL")])
+        return self._joined([value, relation.rows.deciding("CONDITIONAL")])
 
     def _in(self, node: exp.In, scope: Scope) -> Value:
         own = [self.value(node.this, scope)]
         own += [self.value(part, scope) for part in node.expressions]
         if unnest := node.args.get("unnest"):
             own += list(self._parts(unnest, scope))
-        value = joined(own).derived(TRANSFORMATION)
+        value = self._joined(own).derived(TRANSFORMATION)
         query = node.args.get("query")
-        return joined([value, self._membership(query, scope)]) if query else value
+        return self._joined([value, self._membership(query, scope)]) if query else value
 
     def _exists(self, node: exp.Expr, scope: Scope) -> Value:
         query = node.this
         if not isinstance(query, exp.Query):  # exists(array, x -> …)
-            return joined(self._parts(node, scope)).derived(TRANSFORMATION)
+            return self._joined(self._parts(node, scope)).derived(TRANSFORMATION)
         if isinstance(node, exp.Exists):
             return self._query(query, scope.inside()).rows.deciding("CONDITIONAL")
         return self._membership(query, scope)
@@ -246,13 +247,13 @@ class Expressions:
     def _membership(self, query: exp.Expr, scope: Scope) -> Value:
         relation = self._query(query, scope.inside())
         values = [value for _, value in relation.columns] or [unknown(reason_of(relation))]
-        return joined([*values, relation.rows]).deciding("CONDITIONAL")
+        return self._joined([*values, relation.rows]).deciding("CONDITIONAL")
 
     def _function(self, node: exp.Anonymous, scope: Scope) -> Value:
         name = node.name.lower()
         if name in AGGREGATES[self._dialect]:
             return self._aggregate(node, scope)
-        value = joined([self.value(part, scope) for part in node.expressions]).derived(TRANSFORMATION)
+        value = self._joined([self.value(part, scope) for part in node.expressions]).derived(TRANSFORMATION)
         if name in self.known:
             return value
         reason = f"{node.name} is a function of somebody's own: what else it reads is not known"

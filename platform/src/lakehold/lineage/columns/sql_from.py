@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from lakehold.lineage.columns.sql_expression import Expressions
 from lakehold.lineage.columns.sql_generators import generated
-from lakehold.lineage.columns.sql_names import Tables, parts_of
+from lakehold.lineage.columns.sql_names import Budget, Tables, parts_of
 from lakehold.lineage.columns.sql_pivot import pivoted
 from lakehold.lineage.columns.sql_scope import Environment, Relation, Rest, Scope, Unreadable
 from lakehold.lineage.columns.sql_value import NOTHING, TRANSFORMATION, Value, joined, unknown
@@ -21,11 +21,17 @@ class Sources:
     """Reads what a SELECT selects from."""
 
     def __init__(
-        self, tables: Tables, expressions: Expressions, query: Callable[[exp.Expr, Environment], Relation]
+        self,
+        tables: Tables,
+        expressions: Expressions,
+        query: Callable[[exp.Expr, Environment], Relation],
+        budget: Budget,
     ) -> None:
         self._tables = tables
         self._expressions = expressions
         self._query = query
+        self._budget = budget
+        self._joined = budget.joined
 
     def fill(self, select: exp.Expr, scope: Scope) -> Value:
         """Put what a query selects from into its scope; return what decides about the rows."""
@@ -34,7 +40,7 @@ class Sources:
             rows.append(self.add(origin.this, scope))
         rows += [self._join(join, scope) for join in select.args.get("joins") or []]
         rows += [self.add(lateral, scope) for lateral in select.args.get("laterals") or []]
-        return joined(rows)
+        return self._joined(rows)
 
     def add(self, node: exp.Expr, scope: Scope, *, shown: bool = True) -> Value:
         """Add one item of a FROM; return what decides about its rows."""
@@ -43,9 +49,10 @@ class Sources:
         else:
             relation = self.relation(node, scope)
             scope.add(self._names(node, scope), relation, shown=shown)
+        self._budget.spend(1 + len(relation.columns))
         inner = [self._join(join, scope) for join in node.args.get("joins") or []]
         inner += [self.add(lateral, scope) for lateral in node.args.get("laterals") or []]
-        return joined([relation.rows, *inner])
+        return self._joined([relation.rows, *inner])
 
     def _names(self, node: exp.Expr, scope: Scope) -> tuple[str, ...]:
         """What qualifies the columns of an item of a FROM: its alias, or the whole name of a table."""
@@ -91,7 +98,7 @@ class Sources:
             return self._function(node.this, scope)
         parts = parts_of(node)
         if len(parts) == 1 and (cte := scope.environment.ctes.get(parts[0].lower())):
-            return cte()
+            return cte
         return self._tables.relation(node)
 
     def _function(self, function: exp.Func, scope: Scope) -> Relation:
@@ -126,6 +133,7 @@ class Sources:
         return generated(node.this, self._expressions.value, scope, names)
 
     def _join(self, join: exp.Join, scope: Scope) -> Value:
+        self._budget.spend(len(scope.output) // 8)
         left = Scope(scope.environment, list(scope.output), list(scope.named), list(scope.rests))
         hidden = join.kind in _HIDDEN_SIDES
         rows = self.add(join.this, scope, shown=not hidden)
@@ -140,10 +148,11 @@ class Sources:
         if condition := join.args.get("on"):
             inside = _with_hidden(scope, right) if hidden else scope
             decides.append(self._expressions.value(condition, inside).deciding("JOIN"))
-        return joined(decides)
+        return self._joined(decides)
 
     def _using(self, names: Sequence[str], left: Scope, right: Relation, join: exp.Join, scope: Scope) -> Value:
         """Show the columns of USING once and first, and return what they decide."""
+        self._budget.spend(3 * len(scope.output))
         pairs = []
         for name in names:
             ours = left.resolve([name])[0]
@@ -152,8 +161,8 @@ class Sources:
         if join.kind not in _HIDDEN_SIDES:
             lower = {name.lower() for name in names}
             rest = [(own, value) for own, value in scope.output if own.lower() not in lower]
-            scope.output[:] = [(name, _merged(ours, theirs, join.side)) for name, ours, theirs in pairs] + rest
-        return joined(value for _, *both in pairs for value in both).deciding("JOIN")
+            scope.show([(name, _merged(ours, theirs, join.side)) for name, ours, theirs in pairs] + rest)
+        return self._joined(value for _, *both in pairs for value in both).deciding("JOIN")
 
 
 def _merged(left: Value, right: Value, side: str) -> Value:
@@ -173,8 +182,7 @@ def _natural(left: Scope, right: Relation) -> list[str]:
 
 def _with_hidden(scope: Scope, right: Relation) -> Scope:
     """The scope of the condition of a semi join, which sees the side that nothing else sees."""
-    inside = Scope(scope.environment, [*scope.output], [*scope.named], [*scope.rests])
-    inside.output.extend(right.columns)
+    inside = Scope(scope.environment, [*scope.output, *right.columns], [*scope.named], [*scope.rests])
     if right.rest is not None:
         inside.rests.append(right.rest)
     return inside

@@ -34,6 +34,8 @@ def generated(
     if isinstance(call, exp.Posexplode):
         made = value(call.this, scope).derived(TRANSFORMATION)
         return Relation((("pos", NOTHING), ("col", made))).renamed(names) if len(names) < 3 else _of(made, names, 1)
+    if isinstance(call, exp.Dot):  # catalog.schema.function(…)
+        return generated(call.expression, value, scope, names)
     if not (is_generator(call) or isinstance(call, exp.JSONTable)):
         name = call.name if isinstance(call, exp.Anonymous) else type(call).__name__
         return Relation((), rest=f"what the table function {name.lower()} gives is not known").renamed(names)

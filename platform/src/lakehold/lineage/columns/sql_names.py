@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlglot import exp
 
 from lakehold.lineage.columns.sql_scope import Relation, Unreadable
-from lakehold.lineage.columns.sql_value import of_column, unknown
+from lakehold.lineage.columns.sql_value import Value, joined, of_column, unknown
 from lakehold.lineage.graph.names import canonical
 from lakehold.lineage.model import Column, Table
 
@@ -36,6 +37,12 @@ class Budget:
         if self.left < 0:
             raise Unreadable("the statement is too large to be read")
 
+    def joined(self, values: Iterable[Value]) -> Value:
+        """Join values, which costs as much as there is in them."""
+        given = list(values)
+        self.spend(sum(1 + value.size for value in given))
+        return joined(given)
+
 
 @dataclass(slots=True)
 class Tables:
@@ -48,8 +55,10 @@ class Tables:
     schema: str
     read: set[Table] = field(default_factory=set)
 
-    def named(self, node: exp.Table) -> Table:
+    def named(self, node: Any) -> Table:
         """Return the table that a name in the statement means."""
+        if not isinstance(node, exp.Table):
+            raise Unreadable("the statement does not name the table it writes")
         return self._place(parts_of(node, lower=self.dialect == "trino"))[0]
 
     def relation(self, node: exp.Table) -> Relation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -17,8 +18,8 @@ MOST_CHARACTERS = 400_000
 MOST_TOKENS = 60_000
 MOST_NESTING = 40
 """Brackets and CASEs in one another. Python's own limit comes at about fifty."""
-_STEPS_A_TOKEN = 40
-"""A statement takes one or two steps of the parser for each of its tokens; more is a search without an end."""
+_STEPS_A_TOKEN = 300
+"""A statement takes some thirty looks of the parser at each of its words; many more are a search without an end."""
 
 # It warns of every statement it has no words for, with the statement, which is not for a log.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -36,7 +37,7 @@ def parse(sql: str, dialect: str) -> exp.Expr | None:
         tokens = spoken.tokenize(sql)
         _bounded(tokens)
         parser = _parser(dialect)(dialect=spoken)
-        parser.steps_left = 1000 + _STEPS_A_TOKEN * len(tokens)
+        parser.steps_left = 10_000 + _STEPS_A_TOKEN * len(tokens)
         statements = [statement for statement in parser.parse(tokens, sql) if statement is not None]
     except SqlglotError as error:
         raise Unreadable(f"the statement cannot be parsed: {_first_line(error)}") from error
@@ -73,10 +74,18 @@ def _parser(dialect: str) -> Any:
     class Bounded(base):  # type: ignore[valid-type, misc]  # a class that is known only now
         steps_left = 0
 
-        def _advance(self, times: int = 1) -> None:
-            self.steps_left -= 1
-            if self.steps_left < 0:
-                raise Unreadable("the statement is too ambiguous to be parsed")
-            super()._advance(times)
-
+    for name in ("_advance", "_match", "_match_pair", "_match_set", "_match_text_seq", "_match_texts"):
+        setattr(Bounded, name, _counted(getattr(base, name)))
     return Bounded
+
+
+def _counted(look: Callable[..., Any]) -> Callable[..., Any]:
+    """A parser's way of looking at the next word, counted."""
+
+    def looked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self.steps_left -= 1
+        if self.steps_left < 0:
+            raise Unreadable("the statement is too ambiguous to be parsed")
+        return look(self, *args, **kwargs)
+
+    return looked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from sqlglot import exp
 
@@ -11,7 +11,7 @@ from lakehold.lineage.columns.sql_from import Sources
 from lakehold.lineage.columns.sql_generators import generated, is_generator
 from lakehold.lineage.columns.sql_names import Budget, Tables
 from lakehold.lineage.columns.sql_scope import Environment, Relation, Rest, Scope, Unreadable, reason_of
-from lakehold.lineage.columns.sql_value import NOTHING, Value, joined, unknown
+from lakehold.lineage.columns.sql_value import NOTHING, Value, unknown
 from lakehold.lineage.model import Table
 
 _ROUNDS = 20
@@ -24,12 +24,12 @@ class Queries:
     def __init__(self, tables: Tables, budget: Budget) -> None:
         self.tables = tables
         self.expressions = Expressions(tables.dialect, budget, self.relation)
-        self.sources = Sources(tables, self.expressions, self.relation)
-        self._budget = budget
+        self.sources = Sources(tables, self.expressions, self.relation, budget)
+        self.budget = budget
 
     def relation(self, query: exp.Expr, environment: Environment) -> Relation:
         """Return what a query gives."""
-        self._budget.spend(1)
+        self.budget.spend(1)
         environment = self._with(query, environment)
         if isinstance(query, exp.Select):
             return self._select(query, environment)
@@ -63,20 +63,13 @@ class Queries:
         for function in clause.args.get("udfs") or []:  # it can look at nothing but its arguments
             self.expressions.known.add(function.this.this.name.lower())
         ctes = dict(environment.ctes)
+        needed = _needed(query, clause)
         for cte in clause.expressions:
-            before = Environment(dict(ctes), environment.outer)
-            ctes[cte.alias.lower()] = self._later(cte, before, recursive=bool(clause.args.get("recursive")))
+            if cte.alias.lower() in needed:
+                before = Environment(dict(ctes), environment.outer)
+                read = self._recursive if clause.args.get("recursive") else self._cte
+                ctes[cte.alias.lower()] = read(cte, before)
         return Environment(ctes, environment.outer)
-
-    def _later(self, cte: exp.CTE, before: Environment, *, recursive: bool) -> Callable[[], Relation]:
-        known: list[Relation] = []
-
-        def read() -> Relation:
-            if not known:
-                known.append(self._recursive(cte, before) if recursive else self._cte(cte, before))
-            return known[0]
-
-        return read
 
     def _cte(self, cte: exp.CTE, environment: Environment) -> Relation:
         return self.relation(cte.this, environment).renamed([column.name for column in cte.args["alias"].columns])
@@ -91,8 +84,7 @@ class Queries:
         relation = self.relation(first, inside).renamed(names)
         for _ in range(_ROUNDS):
             previous = relation
-            itself = {cte.alias.lower(): lambda given=previous: given}
-            relation = self._cte(cte, Environment({**before.ctes, **itself}, before.outer))
+            relation = self._cte(cte, Environment({**before.ctes, cte.alias.lower(): previous}, before.outer))
             if relation == previous:
                 return relation
         raise Unreadable("the columns of a recursive query are never complete")
@@ -111,15 +103,16 @@ class Queries:
         conditions = [select.args[clause] for clause in ("having", "qualify") if select.args.get(clause)]
         rows += [value(condition.this, scope).deciding("FILTER") for condition in conditions]
         if select.args.get("distinct"):
-            rows.append(joined(value for _, value in columns).deciding("GROUP_BY"))
-        relation = Relation(tuple(columns), joined(rows), rest)
+            rows.append(self.budget.joined(value for _, value in columns).deciding("GROUP_BY"))
+        relation = Relation(tuple(columns), self.budget.joined(rows), rest)
         return self._ordered(select, relation, environment, scope)
 
     def _matched(self, match: exp.Expr, scope: Scope) -> Value:
         """MATCH_RECOGNIZE puts rows of its own in the place of those of FROM; what is in them is not read."""
         reason = "what MATCH_RECOGNIZE gives is not known"
         alias = match.args.get("alias")
-        scope.output, scope.named, scope.rests = [], [], []
+        scope.show([])
+        scope.named, scope.rests = [], []
         scope.add((alias.name if alias else "",), Relation((), rest=reason))
         return unknown(reason)
 
@@ -129,6 +122,7 @@ class Queries:
         for item in select.expressions:
             relation = self._item(item, scope)
             columns += relation.columns
+            self.budget.spend(len(relation.columns))
             if relation.rest is not None:
                 rest = relation.rest if len(select.expressions) == 1 else reason_of(relation)
             for name, value in relation.columns:
@@ -174,7 +168,7 @@ class Queries:
             values = [value for item, (_, value) in items if not self.expressions.aggregates(item)]
         else:
             values = [self._key(part, columns, scope) for part in parts]
-        return joined(values).deciding("GROUP_BY")
+        return self.budget.joined(values).deciding("GROUP_BY")
 
     def _key(self, node: exp.Expr, columns: list[tuple[str, Value]], scope: Scope) -> Value:
         """A key of GROUP BY or ORDER BY: an expression, or the position of a column of the select list."""
@@ -203,7 +197,11 @@ class Queries:
                 values.append(own)
             else:
                 values.append(self._key(key, columns, inside or result))
-        return Relation(relation.columns, joined([relation.rows, joined(values).deciding("SORT")]), relation.rest)
+        return Relation(
+            relation.columns,
+            self.budget.joined([relation.rows, self.budget.joined(values).deciding("SORT")]),
+            relation.rest,
+        )
 
     def _set_operation(self, query: exp.SetOperation, environment: Environment) -> Relation:
         """UNION, INTERSECT and EXCEPT; thousands of them in a row are read without going deeper."""
@@ -220,18 +218,17 @@ class Queries:
     def _combined(self, operation: exp.SetOperation, left: Relation, right: Relation) -> Relation:
         rows = [left.rows, right.rows]
         if operation.args.get("by_name") or left.rest is not None or right.rest is not None:
-            return self._by_name(operation, left, right, joined(rows))
+            return self._by_name(operation, left, right, self.budget.joined(rows))
         if len(left.columns) != len(right.columns):
             raise Unreadable("the sides of a set operation have different numbers of columns")
-        everything = joined(value for _, value in (*left.columns, *right.columns))
-        self._budget.spend(everything.size)
+        everything = self.budget.joined(value for _, value in (*left.columns, *right.columns))
         if not isinstance(operation, exp.Union):
-            return Relation(left.columns, joined([*rows, everything.deciding("FILTER")]))
+            return Relation(left.columns, self.budget.joined([*rows, everything.deciding("FILTER")]))
         pairs = zip(left.columns, right.columns, strict=True)
-        columns = tuple((name, joined([value, other])) for (name, value), (_, other) in pairs)
+        columns = tuple((name, self.budget.joined([value, other])) for (name, value), (_, other) in pairs)
         if operation.args.get("distinct"):
             rows.append(everything.deciding("GROUP_BY"))
-        return Relation(columns, joined(rows))
+        return Relation(columns, self.budget.joined(rows))
 
     def _by_name(self, operation: exp.SetOperation, left: Relation, right: Relation, rows: Value) -> Relation:
         if not operation.args.get("by_name"):
@@ -251,9 +248,22 @@ class Queries:
                 at[position].append(self.expressions.value(part, scope))
         prefix = "col" if self.tables.dialect == "spark" else "_col"
         start = 1 if self.tables.dialect == "spark" else 0
-        relation = Relation(tuple((f"{prefix}{n + start}", joined(part)) for n, part in enumerate(at)))
+        relation = Relation(tuple((f"{prefix}{n + start}", self.budget.joined(part)) for n, part in enumerate(at)))
         alias = values.args.get("alias")
         return relation.renamed([column.name for column in alias.columns]) if alias else relation
+
+
+def _needed(query: exp.Expr, clause: exp.Expr) -> set[str]:
+    """The CTEs that the query selects from, or that those select from."""
+    needed = {name for part in query.iter_expressions() if part is not clause for name in _single_names(part)}
+    for cte in reversed(clause.expressions):
+        if cte.alias.lower() in needed:
+            needed |= _single_names(cte)
+    return needed
+
+
+def _single_names(node: exp.Expr) -> set[str]:
+    return {table.name.lower() for table in node.find_all(exp.Table) if len(table.parts) == 1}
 
 
 def _one(rests: list[Table | Value | str]) -> Rest:

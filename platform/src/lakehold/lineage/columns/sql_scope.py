@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlglot import exp
 
@@ -19,7 +20,7 @@ Rest = Table | Value | str | None
 """The columns of a relation that are not listed: of this table, all of this value, not to be known (why), or none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Relation:
     """Rows with named columns: a table, a query, a function."""
 
@@ -28,9 +29,13 @@ class Relation:
     """What decides which rows there are, how often and in which order."""
     rest: Rest = None
 
+    @cached_property
+    def _by_name(self) -> dict[str, list[Value]]:
+        return _by_name(self.columns)
+
     def find(self, name: str) -> Value | None:
         """The column of that name, if there can be one."""
-        found = [value for own, value in self.columns if own.lower() == name.lower()]
+        found = self._by_name.get(name.lower(), ())
         if len(found) > 1:
             return unknown(f"two columns are called {name}")
         return found[0] if found else of_rest(self.rest, name)
@@ -47,6 +52,14 @@ class Relation:
         return Relation(tuple(zip([*names, *kept], values, strict=True)), self.rows)
 
 
+def _by_name(columns: Iterable[tuple[str, Value]]) -> dict[str, list[Value]]:
+    """The values under their names: a statement may ask for thousands of columns out of thousands."""
+    found: dict[str, list[Value]] = {}
+    for name, value in columns:
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
 def of_rest(rest: Rest, name: str) -> Value | None:
     """What a name means that is not among a relation's listed columns."""
     if rest is None or isinstance(rest, Value):
@@ -58,7 +71,7 @@ def of_rest(rest: Rest, name: str) -> Value | None:
 class Environment:
     """What a query sees from outside: the CTEs before it, and the row of the query it stands in."""
 
-    ctes: Mapping[str, Callable[[], Relation]] = field(default_factory=dict)
+    ctes: Mapping[str, Relation] = field(default_factory=dict)
     outer: Scope | None = None
 
 
@@ -75,14 +88,19 @@ class Scope:
     aliases: dict[str, Value] = field(default_factory=dict)
     """The names the select list gives, as far as it has been read."""
     windows: dict[str, exp.Expr] = field(default_factory=dict)
+    _index: dict[str, list[Value]] | None = None
 
     def add(self, names: tuple[str, ...], relation: Relation, *, shown: bool = True) -> None:
         """Add a relation; one that is not shown can only be named (the right side of a semi join)."""
         self.named.append((tuple(name.lower() for name in names), relation))
         if shown:
-            self.output.extend(relation.columns)
+            self.show([*self.output, *relation.columns])
             if relation.rest is not None:
                 self.rests.append(relation.rest)
+
+    def show(self, columns: list[tuple[str, Value]]) -> None:
+        """Make these what ``*`` stands for."""
+        self.output, self._index = columns, None
 
     def inside(self) -> Environment:
         """What a subquery of this scope sees from outside."""
@@ -116,7 +134,9 @@ class Scope:
         return self.environment.outer._look(parts) if self.environment.outer else None
 
     def _unqualified(self, name: str) -> Value | None:
-        found = [value for own, value in self.output if own.lower() == name.lower()]
+        if self._index is None:
+            self._index = _by_name(self.output)
+        found = self._index.get(name.lower(), ())
         if len(found) == 1:
             return found[0]
         if found:

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from lakehold.lineage.columns.sql_query import Queries
 from lakehold.lineage.columns.sql_scope import Environment, Relation, Scope, Unreadable, reason_of
-from lakehold.lineage.columns.sql_value import NOTHING, TRANSFORMATION, Value, joined, unknown
+from lakehold.lineage.columns.sql_value import NOTHING, TRANSFORMATION, Value, unknown
 from lakehold.lineage.model import Table
 
 WRITING = (exp.Create, exp.Insert, exp.Merge, exp.Update, exp.Delete, exp.TruncateTable)
@@ -35,6 +35,7 @@ class Writes:
         self._queries = queries
         self._tables = queries.tables
         self._value = queries.expressions.value
+        self._joined = queries.budget.joined
 
     def draft(self, statement: exp.Expr) -> Draft | None:
         """Read a statement of one of the kinds that write."""
@@ -101,7 +102,7 @@ class Writes:
         if condition := statement.args.get("where"):  # INSERT INTO … REPLACE WHERE …
             overwrites = True
             rows.append(self._value(condition, self._scope_of(node)).deciding("FILTER"))
-        draft = Draft(target, "overwrite" if overwrites else "insert", rows=joined(rows))
+        draft = Draft(target, "overwrite" if overwrites else "insert", rows=self._joined(rows))
         if statement.args.get("by_name"):
             return self._by_name(draft, relation)
         given = [column.name for column in schema.expressions] if schema else None
@@ -156,8 +157,8 @@ class Writes:
                 reasons.append(f"the columns of {target.name} are not known")
             for name, value in given or ():
                 columns.setdefault(name, []).append(value)
-        done = tuple((name, joined(values)) for name, values in columns.items())
-        return Draft(target, "merge", done, joined(rows), reasons[0] if reasons else "")
+        done = tuple((name, self._joined(values)) for name, values in columns.items())
+        return Draft(target, "merge", done, self._joined(rows), reasons[0] if reasons else "")
 
     def _set(self, action: exp.Expr, target: Table, source: Relation, scope: Scope) -> list[tuple[str, Value]] | None:
         if any(isinstance(part, exp.Star) for part in action.expressions):
@@ -200,17 +201,15 @@ class Writes:
         self, action: exp.Insert, target: Table, source: Relation, scope: Scope
     ) -> list[tuple[str, Value]] | None:
         """``INSERT (a, b) VALUES (…)``, whose values can only be made of the source."""
-        if isinstance(action.this, exp.Star) or action.args.get("expression") is None:
+        given = action.args.get("expression")
+        if isinstance(action.this, exp.Star) or not given:
             return self._star(target, source)
         inside = Scope(scope.environment)
-        inside.named.append(scope.named[1])
-        inside.output.extend(source.columns)
-        if source.rest is not None:
-            inside.rests.append(source.rest)
+        inside.add(scope.named[1][0], source)
         known = self._tables.columns_of(target)
         own = {name.lower(): name for name in known or ()}
         names = [own.get(part.name.lower(), part.name) for part in action.this.expressions] if action.this else known
-        values = action.args["expression"].expressions
+        values = given.expressions
         if names is None or len(names) != len(values):
             return None
         return [
