@@ -156,9 +156,9 @@ Absolute numbers depend on the machine and on what else it does; ratios were mea
 {tables}
 How: `bench/stack.py` (start, memory, a day's run, dbt), `bench/airflow.py` (the same DAGs with our settings and with
 Airflow's own, one after the other), `bench/gates.py`, `bench/publishing.py`, `bench/maintenance.py`,
-`bench/lineage.py`, `bench/lineage_outage.py` and `bench/lineage_malformed.py`. Each explains itself with `--help`; those
-of gates, publishing, maintenance, outages and malformed events fail when a promise is broken, and then this page is not
-written.
+`bench/lineage.py`, `bench/lineage_outage.py` and `bench/lineage_malformed.py`. Each explains itself with `--help`;
+those of gates, publishing, maintenance, outages and malformed events fail when a promise is broken, and then this page
+is not written.
 """
 
 
