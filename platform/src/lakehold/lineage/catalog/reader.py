@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+from lakehold.lineage import derive
 from lakehold.lineage.catalog import clues, keep, pointers
 from lakehold.lineage.catalog.again import PATIENCE, Again
 from lakehold.lineage.catalog.described import Described, described
@@ -33,6 +34,8 @@ _AGAIN_SECONDS = 3.0
 """How often to look for what was lost and can be told again."""
 _SAY_SECONDS = 10.0
 """How often to write down that all is well."""
+_SHARE = 10
+"""Times as long as the last match took there is none."""
 _AT_ONCE = 8
 _POSITION = "SELECT sum(position) FROM stage WHERE name IN ('graph', 'graph2', 'catalog')"
 _STATE = """
@@ -44,9 +47,10 @@ ON CONFLICT (catalog) DO UPDATE SET read_at = coalesce(excluded.read_at, c.read_
 
 
 class Reader:
-    """Reads one catalog over and over."""
+    """Reads one catalog over and over; calls ``told`` when it has told of runs that were lost."""
 
-    def __init__(self, database: str, source: Source, patience: float = PATIENCE) -> None:
+    def __init__(self, database: str, source: Source, told: Callable[[], None], patience: float = PATIENCE) -> None:
+        self._wake = told
         self._again = Again(History(source.trino) if source.trino else None, patience)
         self._database = database
         self._source = source
@@ -81,18 +85,24 @@ class Reader:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
         self._known = None
-        matched_at, told_at = None, 0.0
+        matched_at, match_after, told_at = None, 0.0, 0.0
         clock = asyncio.get_running_loop().time
         while True:
-            new = await self.read(connection)
+            if await self.read(connection):
+                matched_at = None
             await self._events(connection)
             position = await (await connection.execute(_POSITION)).fetchone()
             # A run explains a snapshot once the graph knows which table it wrote.
-            if new or position != matched_at:
+            if position != matched_at and clock() >= match_after:
+                began = clock()
                 await match(connection)
-                matched_at = position
+                # Where very much is unexplained, looking for it is not what the database is for.
+                matched_at, match_after = position, clock() + _SHARE * (clock() - began)
             if clock() - told_at >= _AGAIN_SECONDS:
-                await self._again.step(connection)
+                if await self._again.step(connection):
+                    # The stages behind the receiver look for themselves, but not at once.
+                    await derive.step(connection)
+                    self._wake()
                 told_at = clock()
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -120,7 +120,7 @@ def main() -> int:
     except LakeholdError as problem:
         sys.stderr.write(f"{problem}\n")
         return problem.exit_code
-    asyncio.run(_serve_parent(worker, Reader(options.database(), source) if source else None, sinks))
+    asyncio.run(_serve_parent(worker, Reader(options.database(), source, worker.wake) if source else None, sinks))
     return 0
 
 
