@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -323,3 +324,34 @@ def test_the_lineage_service_looks_at_the_queries_of_others_and_runs_none(trino:
     assert [one["name"] for one in event["outputs"]] == ["lakehouse.gold.told"]
     assert event["outputs"][0]["namespace"] == f"trino://127.0.0.1:{site.ports['trino']}"
     assert asyncio.run(known.event("20131201_000000_00000_abcde")) is None
+
+
+def test_lineage_covers_every_kind_of_statement(trino: Any) -> None:
+    trino.start("lineage")
+    table = "lakehouse.gold.covered"
+    for statement in (
+        f"CREATE TABLE {table} (carrier varchar, arr_delay integer)",
+        f"INSERT INTO {table} SELECT carrier, arr_delay FROM lakehouse.silver.flights",
+        f"INSERT INTO {table} VALUES ('AA', 1), ('BB', 2)",
+        f"UPDATE {table} SET arr_delay = arr_delay + 1 WHERE carrier = 'AA'",
+        f"DELETE FROM {table} WHERE carrier = 'BB'",
+        f"MERGE INTO {table} t USING lakehouse.silver.flights s ON t.carrier = s.carrier "
+        "WHEN MATCHED THEN UPDATE SET arr_delay = s.arr_delay",
+        f"ALTER TABLE {table} EXECUTE optimize",
+        f"DELETE FROM {table}",
+        f"CREATE OR REPLACE TABLE {table} AS SELECT carrier FROM lakehouse.silver.flights",
+        f"CREATE VIEW {table}_view AS SELECT carrier FROM {table}",
+    ):
+        sql(trino, "admin", statement)
+    (count,) = sql(trino, "admin", 'SELECT count(*) FROM lakehouse.gold."covered$snapshots"')[0]
+    site = trino.site
+    token = {"Authorization": f"Bearer {site.secrets['lineage.token']}"}
+    address = f"http://127.0.0.1:{site.ports['lineage']}/api/v1/coverage"
+    deadline = time.monotonic() + 30
+    for name, expected in (("gold.covered", count), ("gold.covered_view", 1)):
+        while True:
+            found = httpx.get(address, params={"table": name}, headers=token, trust_env=False).json()
+            if found["explained"] == expected == found["snapshots"]:
+                break
+            assert time.monotonic() < deadline, found
+            time.sleep(0.5)
