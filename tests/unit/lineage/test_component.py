@@ -4,6 +4,7 @@ from pathlib import Path
 from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Http, Site
 from lakehold.config.settings import Settings
+from lakehold.lineage.sinks.settings import Catalog, Endpoint, SinkOptions, load
 
 SITE = Site(
     settings=Settings(),
@@ -42,3 +43,26 @@ def test_it_reads_a_jdbc_catalog_and_leaves_an_outside_one_alone() -> None:
     outside = Settings.model_validate({"catalog": {"type": "rest", "uri": "https://catalog.example"}})
     environment = LINEAGE.processes[0].environment(dataclasses.replace(SITE, settings=outside))
     assert not [name for name in environment if "CATALOG_DATABASE" in name or "S3" in name or "TRINO" in name]
+
+
+def test_it_tells_those_whom_the_settings_name() -> None:
+    environment = LINEAGE.processes[0].environment(SITE)
+    assert not [name for name in environment if "OPENLINEAGE" in name or "OPENMETADATA" in name]
+    settings = Settings.model_validate(
+        {
+            "openlineage": {"url": "https://marquez.example/api/v1/lineage"},
+            "openmetadata": {"url": "https://om.example", "token_file": "bot", "service": "flights"},
+        }
+    )
+    secrets = {**SITE.secrets, "openmetadata.token": "a-bot"}
+    site = dataclasses.replace(SITE, settings=settings, secrets=secrets, ports={**SITE.ports, "airflow": 18080})
+    found = load(LINEAGE.processes[0].environment(site))
+    assert found == SinkOptions(
+        openlineage=Endpoint(url="https://marquez.example/api/v1/lineage"),
+        openmetadata=Catalog(
+            endpoint=Endpoint(url="https://om.example", token="a-bot"),
+            service="flights",
+            airflow_url="http://127.0.0.1:18080",
+        ),
+    )
+    assert "a-bot" not in repr(found)

@@ -15,6 +15,7 @@ from lakehold.cli.context import OUT, Context
 from lakehold.cli.lineage_coverage import coverage
 from lakehold.cli.lineage_graph import assert_, diff, impact, show
 from lakehold.cli.lineage_page import page
+from lakehold.cli.lineage_sinks import letters, replay, sinks
 from lakehold.lineage.client import ask
 
 _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan"}
@@ -172,5 +173,5 @@ def _service() -> tuple[str, str]:
     return f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]
 
 
-for _verb in (coverage, show, impact, diff, assert_, page):
+for _verb in (coverage, show, impact, diff, assert_, page, letters, replay, sinks):
     lineage.add_command(_verb)

@@ -7,8 +7,13 @@ from lakehold.components.trino import url
 from lakehold.components.trino_rules import OBSERVER
 from lakehold.lineage import options
 from lakehold.lineage.graph import policy
+from lakehold.lineage.sinks import settings as sinks
 from lakehold.tables.bootstrap import DATABASE
 from lakehold.tables.catalog import REGION, s3_endpoint
+
+OPENLINEAGE = "openlineage.token"
+OPENMETADATA = "openmetadata.token"
+"""Secrets that are given from outside: the tokens of those who are told of lineage."""
 
 
 def _environment(site: Site) -> dict[str, str]:
@@ -26,7 +31,23 @@ def _environment(site: Site) -> dict[str, str]:
         "PATH": "/usr/bin:/bin",
         "TZ": "UTC",
         **_catalog(site),
+        **_sinks(site),
     }
+
+
+def _sinks(site: Site) -> dict[str, str]:
+    """Who is told: nobody by default."""
+    found: dict[str, str] = {}
+    if (endpoint := site.settings.openlineage).url:
+        found |= {sinks.OPENLINEAGE_URL: endpoint.url, sinks.OPENLINEAGE_TOKEN: site.secrets.get(OPENLINEAGE, "")}
+    if (catalog := site.settings.openmetadata).url:
+        found |= {
+            sinks.OPENMETADATA_URL: catalog.url,
+            sinks.OPENMETADATA_TOKEN: site.secrets[OPENMETADATA],
+            sinks.OPENMETADATA_SERVICE: catalog.service,
+            sinks.AIRFLOW_URL: f"http://{site.host}:{site.ports['airflow']}",
+        }
+    return found
 
 
 def _catalog(site: Site) -> dict[str, str]:

@@ -77,6 +77,39 @@ class LineageSettings(_Section):
     )
 
 
+class OpenLineageSettings(_Section):
+    """``[openlineage]``: another OpenLineage endpoint that is sent every event."""
+
+    url: str | None = Field(
+        default=None, description="Whole address of an OpenLineage endpoint that is sent every event."
+    )
+    token_file: Path | None = Field(default=None, description="File (0600) with that endpoint's bearer token.")
+
+    @model_validator(mode="after")
+    def _for_something(self) -> Self:
+        if self.token_file and not self.url:
+            raise ValueError("token_file is for an endpoint: set url")
+        return self
+
+
+class OpenMetadataSettings(_Section):
+    """``[openmetadata]``: the OpenMetadata that lineage is published to."""
+
+    url: str | None = Field(default=None, description="Address of an OpenMetadata that lineage is published to.")
+    token_file: Path | None = Field(default=None, description="File (0600) with the token of one of its bots.")
+    service: str = Field(
+        default="lakehold",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Name of the database service there; Airflow's and the files' services are named after it.",
+    )
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if bool(self.url) != bool(self.token_file):
+            raise ValueError("url and token_file belong together: OpenMetadata takes nothing from somebody unknown")
+        return self
+
+
 class Settings(_Section):
     """The whole of ``lakehold.toml``."""
 
@@ -88,3 +121,5 @@ class Settings(_Section):
     airflow: AirflowSettings = AirflowSettings()
     catalog: CatalogSettings = CatalogSettings()
     lineage: LineageSettings = LineageSettings()
+    openlineage: OpenLineageSettings = OpenLineageSettings()
+    openmetadata: OpenMetadataSettings = OpenMetadataSettings()

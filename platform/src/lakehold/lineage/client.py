@@ -29,20 +29,27 @@ def question(url: str, token: str, path: str, asked: Mapping[str, str | int]) ->
 
     Errors as of :func:`ask`, and :class:`UnknownNameError` when what is asked about does not exist.
     """
+    params = {key: value for key, value in asked.items() if value != ""}
+    return _request(url, token, "GET", path, params=params)
+
+
+def order(url: str, token: str, method: str, path: str, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Have the service do something: send ``wanted`` as JSON to ``/api/v1/<path>``. Errors as of :func:`question`."""
+    return _request(url, token, method, path, json=wanted)
+
+
+def _request(url: str, token: str, method: str, path: str, **parts: Any) -> dict[str, Any]:
     try:
         # The machine's proxy variables are not for a service on loopback.
         with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
-            answer = client.get(
-                f"/api/v1/{path}",
-                params={key: value for key, value in asked.items() if value != ""},
-                headers={"Authorization": f"Bearer {token}"},
-            )
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = client.request(method, f"/api/v1/{path}", headers=headers, **parts)
     except httpx.TransportError as problem:
         raise NotRunningError(
             f"The lineage service does not answer at {url}.", why=str(problem), remedy="lakehold up"
         ) from None
     if answer.is_success:
-        found: dict[str, Any] = answer.json()
+        found: dict[str, Any] = answer.json() if answer.content else {}
         return found
     raise _error(answer)
 

@@ -8,7 +8,8 @@ import string
 from collections.abc import Iterable
 from pathlib import Path
 
-from lakehold.config.settings import CatalogSettings
+from lakehold.components.lineage import OPENLINEAGE, OPENMETADATA
+from lakehold.config.settings import CatalogSettings, Settings
 from lakehold.errors import ConfigError
 from lakehold.local.files import ensure_directory, write_atomic
 from lakehold.tables.catalog import CREDENTIAL, TOKEN
@@ -46,6 +47,12 @@ def outside_secrets(catalog: CatalogSettings, checkout: Path) -> dict[str, str]:
     return {name: _given(name, checkout / path) for name, path in files.items() if path is not None}
 
 
+def sink_secrets(settings: Settings, checkout: Path) -> dict[str, str]:
+    """Return the tokens of those who are told of lineage; :class:`ConfigError` for a file that cannot be used."""
+    files = {OPENLINEAGE: settings.openlineage.token_file, OPENMETADATA: settings.openmetadata.token_file}
+    return {name: _given(name, checkout / path) for name, path in files.items() if path is not None}
+
+
 def _given(name: str, path: Path) -> str:
     key = f"{name}_file"
     try:
@@ -57,7 +64,7 @@ def _given(name: str, path: Path) -> str:
     if mode & 0o077:
         raise ConfigError(
             f"{key}: {path} is open to other users (mode {mode:04o}).",
-            why="whoever reads it can log in to the catalog",
+            why="whoever reads it can log in with it",
             remedy=f"chmod 600 {path}",
         )
     if not value or any(ord(letter) < ord(" ") for letter in value):

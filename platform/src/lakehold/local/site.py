@@ -18,7 +18,7 @@ from lakehold.errors import ConfigError
 from lakehold.local.claims import claimed_elsewhere
 from lakehold.local.files import ensure_directory, locked, read_json, write_json
 from lakehold.local.ports import can_bind, choose_ports, declared_ports
-from lakehold.local.secretfiles import ensure_secrets, outside_secrets
+from lakehold.local.secretfiles import ensure_secrets, outside_secrets, sink_secrets
 from lakehold.local.tls import ensure_certificates
 from lakehold.release.store import Store as ReleaseStore
 from lakehold.release.store import default_root
@@ -103,7 +103,7 @@ def load_site(
     components = registered() if components is None else components
     store = ReleaseStore.default() if store is None else store
     state = state_directory(settings, checkout)
-    given = outside_secrets(settings.catalog, checkout)
+    given = {**outside_secrets(settings.catalog, checkout), **sink_secrets(settings, checkout)}
     ensure_directory(state)
     _check_owner(state)
     for folder in _FOLDERS:

@@ -1,0 +1,103 @@
+"""What sinks decide without anybody to tell: pauses, lanes, meanings of answers, settings, metrics."""
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from lakehold.errors import ConfigError
+from lakehold.lineage.sinks import metrics, settings
+from lakehold.lineage.sinks.answers import FailedError, judge, retry_after, say
+from lakehold.lineage.sinks.model import Item, RefusedError, UnavailableError
+from lakehold.lineage.sinks.openlineage import lanes
+from lakehold.lineage.sinks.worker import pause
+
+NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
+
+
+def test_pauses_double_up_to_half_a_minute_and_are_spread() -> None:
+    assert [pause(attempts, None, lambda: 0.5) for attempts in range(9)] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert (pause(1000, None, lambda: 0.0), pause(1000, None, lambda: 1.0)) == (22.5, 37.5)
+
+
+def test_what_the_other_side_asks_for_is_kept_within_reason() -> None:
+    assert pause(0, 7.0) == 7.0
+    assert pause(0, 0.0) == 0.5
+    assert pause(0, 86400.0) == 300.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("12", 12.0),
+        ("Sat, 21 Nov 2026 08:00:30 GMT", 30.0),
+        ("Sat, 21 Nov 2026 07:00:00 GMT", 0.0),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after(text: str, seconds: float | None) -> None:
+    assert retry_after(httpx.Response(429, headers={"Retry-After": text}), NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [(400, RefusedError), (404, RefusedError), (413, RefusedError), (422, RefusedError), (301, RefusedError),
+     (401, UnavailableError), (403, UnavailableError), (408, UnavailableError), (429, UnavailableError),
+     (502, UnavailableError), (503, UnavailableError), (500, FailedError), (501, FailedError)],
+)  # fmt: skip
+def test_answers(status: int, meaning: type[Exception]) -> None:
+    with pytest.raises(meaning) as told:
+        judge(httpx.Response(status, text="why\nand a page"))
+    assert type(told.value) is meaning
+    assert "why" in str(told.value)
+    assert "page" not in str(told.value)
+
+
+def test_what_an_answer_says() -> None:
+    judge(httpx.Response(201))
+    assert say(httpx.Response(400, json={"code": 400, "message": "no\nway"})) == "no way"
+    assert say(httpx.Response(400, json=["no"])) == '["no"]'
+    assert say(httpx.Response(400)) == ""
+
+
+def item(number: int, *order: str) -> Item:
+    return Item(position=number, key=f"event:{number}", order=order)
+
+
+def test_what_shares_a_run_a_job_or_a_table_shares_a_lane_in_order() -> None:
+    window = [item(1, "a"), item(2, "b"), item(3, "b", "a"), item(4, "c"), item(5), item(6, "c", "d"), item(7, "d")]
+    assert [[one.position for one in lane] for lane in lanes(window)] == [[1, 2, 3], [4, 6, 7], [5]]
+
+
+def test_there_are_no_sinks_by_default() -> None:
+    assert settings.load({}) == settings.SinkOptions()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (settings.OPENLINEAGE_URL, "localhost:5000", "is no address"),
+        (settings.OPENLINEAGE_URL, "ftp://example/", "is no address"),
+        (settings.OPENLINEAGE_URL, "http://me:secret@example/", "holds a user or password"),
+        (settings.OPENMETADATA_URL, "http://example", "OPENMETADATA_TOKEN is not"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused(name: str, value: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        settings.load({name: value})
+
+
+def test_metrics_are_in_prometheus_format() -> None:
+    sink = {
+        "name": 'a"b',
+        "behind": 3,
+        "behind_seconds": 1.5,
+        "backfill": None,
+        "letters": 0,
+        "attempts": 2,
+        "delivered": 9,
+    }
+    page = metrics.text([sink], [{"name": "graph", "behind": 4}])
+    assert '# TYPE lakehold_lineage_sink_lag_items gauge\nlakehold_lineage_sink_lag_items{sink="a\\"b"} 3\n' in page
+    assert 'lakehold_lineage_stage_lag_events{stage="graph"} 4\n' in page
+    assert page.endswith("\n")
