@@ -1,6 +1,7 @@
 """The routes that ask the graph, on a PostgreSQL filled with a small graph."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -316,3 +317,18 @@ def test_nothing_a_person_types_is_an_error_of_the_service(client: httpx.Client,
         for text in nasty:
             asked = {must: "2026-01-01" if path == "changes" else "gold.delays", name: text}
             assert client.get(f"/api/v1/{path}", params=asked).status_code in {200, 400, 404}, (name, text)
+
+
+def test_many_questions_at_once_are_answered_in_turn(client: httpx.Client) -> None:
+    with ThreadPoolExecutor(12) as people:
+        answers = list(people.map(lambda _: get(client, "impact", of="bronze.flights.origin"), range(36)))
+    assert all(answer == answers[0] for answer in answers)
+
+
+def test_without_postgresql_the_answer_is_a_reason(postgres: Any, client: httpx.Client) -> None:
+    postgres.stop()
+    try:
+        assert "PostgreSQL cannot answer" in refused(client, 503, "graph", of="gold.delays")
+    finally:
+        postgres.start()
+    get(client, "graph", of="gold.delays")

@@ -9,10 +9,9 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, dict_row
-from psycopg_pool import AsyncNullConnectionPool, PoolTimeout
+from psycopg_pool import AsyncNullConnectionPool
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -174,13 +173,9 @@ class Service:
     @contextlib.asynccontextmanager
     async def reader(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
         """Give a connection to ask with; what PostgreSQL says against a question becomes an :class:`AnswerError`."""
-        try:
+        with database.answering():
             async with self._readers.connection() as connection:
                 yield connection
-        except psycopg.DataError as problem:
-            raise AnswerError(400, str(problem).splitlines()[0]) from None
-        except (*database.LOST, PoolTimeout, psycopg.errors.UndefinedTable) as problem:
-            raise AnswerError(503, f"PostgreSQL cannot answer: {problem}") from None
 
     async def _body(self, request: Request) -> bytes:
         most = self._options.body_bytes
@@ -239,7 +234,7 @@ def create_app(options: Options) -> Starlette:
             Route("/api/v1/trino", service.receive_trino, methods=["POST"]),
             Route("/api/v1/events/{event_id:int}", service.event, methods=["GET"]),
             *(Route(f"/api/v1/{name}", service.listing(name), methods=["GET"]) for name in ask.QUESTIONS),
-            *api.routes(service.authorize, service.reader, options.catalog),
+            *api.routes(service.authorize, options.database, options.catalog),
             *export.routes(service.authorize, service.reader),
             *page.routes(service.sessions, options.cytoscape),
             *sinks_api.routes(service.authorize, service.reader),

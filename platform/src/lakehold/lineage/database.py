@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
+from psycopg_pool import PoolTimeout
+
+from lakehold.lineage.answer import AnswerError
 
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 """What says that PostgreSQL, or the connection to it, is not there (rather than that a statement is wrong)."""
@@ -32,3 +37,14 @@ def parameters(application: str) -> dict[str, Any]:
 async def connect(database: str, application: str) -> AsyncConnection[TupleRow]:
     """Open a connection; :class:`psycopg.OperationalError` when there is no PostgreSQL."""
     return await AsyncConnection.connect(database, **parameters(application))
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Make of what PostgreSQL says against a question an :class:`AnswerError`."""
+    try:
+        yield
+    except psycopg.DataError as problem:
+        raise AnswerError(400, str(problem).splitlines()[0]) from None
+    except (*LOST, PoolTimeout, psycopg.errors.UndefinedTable) as problem:
+        raise AnswerError(503, f"PostgreSQL cannot answer: {problem}") from None

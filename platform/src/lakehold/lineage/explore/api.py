@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import orjson
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lakehold.lineage.answer import AnswerError, plain
+from lakehold.lineage.answer import AnswerError
 from lakehold.lineage.catalog import coverage
 from lakehold.lineage.explore import browse, changes, describe, find, graph, impact, search
+from lakehold.lineage.explore.apart import Asking
 from lakehold.lineage.explore.asked import MOST_EDGES, Asked
 
 Connection = AsyncConnection[TupleRow]
@@ -105,26 +103,17 @@ QUESTIONS: dict[str, tuple[Question, set[str]]] = {
 """Path below ``/api/v1/`` → what answers it, and its parameters."""
 
 
-def routes(
-    authorize: Callable[[Request], None],
-    reader: Callable[[], AbstractAsyncContextManager[Connection]],
-    catalog: str,
-) -> list[Route]:
+def routes(authorize: Callable[[Request], None], database: str, catalog: str) -> list[Route]:
     """Return a route for each of :data:`QUESTIONS`, for requests that ``authorize`` lets pass."""
+    asking = Asking(database)
 
     def handler(question: Question, known: set[str]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             authorize(request)
             asked = Asked(request.query_params, known)
-            async with reader() as connection:
-                found = await question(connection, asked, catalog)
-            # In a thread: the loop also answers emitters, and they wait for one second only.
-            return Response(await asyncio.to_thread(_json, found), media_type="application/json")
+            found = await asking.answer(lambda connection: question(connection, asked, catalog))
+            return Response(found, media_type="application/json")
 
         return answer
 
     return [Route(f"/api/v1/{name}", handler(*of), methods=["GET"]) for name, of in QUESTIONS.items()]
-
-
-def _json(found: dict[str, Any]) -> bytes:
-    return orjson.dumps(found, default=plain, option=orjson.OPT_PASSTHROUGH_DATETIME)

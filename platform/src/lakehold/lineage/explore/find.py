@@ -77,9 +77,13 @@ async def rows(
     connection: AsyncConnection[TupleRow], statement: LiteralString, values: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Return what a statement finds."""
+    found: list[dict[str, Any]] = []
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(statement, values)
-        return await cursor.fetchall()
+        # Some at a time: while it takes rows, the interpreter turns to no other thread.
+        while batch := await cursor.fetchmany(200):
+            found += batch
+    return found
 
 
 async def _near(connection: AsyncConnection[TupleRow], text: str, catalog: str) -> str:

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any, Literal, LiteralString
 
 from psycopg import AsyncConnection
-from psycopg.rows import TupleRow, dict_row
+from psycopg.rows import TupleRow
+
+from lakehold.lineage.explore.find import rows as fetch
 
 Direction = Literal["up", "down"]
 Sides = Literal["up", "down", "both"]
@@ -102,10 +104,10 @@ async def _level(
 ) -> list[Edge]:
     near, _ = _ENDS[direction]
     valid = _VALID if at is not None else _EVER
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            # Without an order: PostgreSQL might go through all edges in it, not look for those of the frontier.
-            f"SELECT {COLUMNS} FROM edge WHERE {near} = ANY(%(frontier)s) AND {valid}{only} LIMIT %(most)s",  # noqa: S608 - constants only
-            {"frontier": list(frontier), "at": at, "most": max(room, 0) + 1},
-        )
-        return sorted(await cursor.fetchall(), key=lambda edge: edge["edge_id"])
+    found = await fetch(
+        connection,
+        # Without an order: PostgreSQL might go through all edges in it, not look for those of the frontier.
+        f"SELECT {COLUMNS} FROM edge WHERE {near} = ANY(%(frontier)s) AND {valid}{only} LIMIT %(most)s",  # noqa: S608 - constants only
+        {"frontier": list(frontier), "at": at, "most": max(room, 0) + 1},
+    )
+    return sorted(found, key=lambda edge: edge["edge_id"])
