@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -26,21 +26,14 @@ ON CONFLICT (run_id, node_id, column_name, name) DO UPDATE SET
 _SEEN_ELSEWHERE = frozenset({"success", "column", "name"})
 
 
-async def store(connection: AsyncConnection[TupleRow], one: DueRun, resolve: Resolver) -> None:
-    """Keep the results a run's events carry."""
-    results = {(table, column, name): (ok, details) for table, column, name, ok, details in _results(one, resolve)}
-    if not results:
-        return
-    tables = await nodes.ids(connection, {table for table, _, _ in results})
-    for (table, column, name), (success, details) in results.items():
-        if table in tables:
-            values = (one.run.run_id, tables[table], column, name, success, one.at, details)
-            await connection.execute(_PUT, values)
-    await tell(connection, "quality", [one.run.run_id])
+Results = dict[tuple[Table, str, str], tuple[bool, str]]
+"""Table, column (empty: the table as a whole) and name → whether it holds, and the rest as JSON."""
 
 
-def _results(one: DueRun, resolve: Resolver) -> Iterator[tuple[Table, str, str, bool, str]]:
-    for dataset in one.merged.get("inputs") or []:
+def results(merged: Mapping[str, Any], resolve: Resolver) -> Results:
+    """Return what a run's events say was found out."""
+    found: Results = {}
+    for dataset in merged.get("inputs") or []:
         # Older events have the facet among those of the dataset.
         for holder in ("facets", "inputFacets"):
             given = at(dataset, holder, "dataQualityAssertions", "assertions")
@@ -49,7 +42,20 @@ def _results(one: DueRun, resolve: Resolver) -> Iterator[tuple[Table, str, str, 
                 success = assertion.get("success") if isinstance(assertion, dict) else None
                 if name and isinstance(success, bool):
                     table = resolve(storable(dataset["namespace"]), storable(dataset["name"]))
-                    yield table, _text(assertion, "column"), name, success, _details(assertion)
+                    found[table, _text(assertion, "column"), name] = success, _details(assertion)
+    return found
+
+
+async def store(connection: AsyncConnection[TupleRow], one: DueRun, found: Results) -> None:
+    """Keep the results of a run."""
+    if not found:
+        return
+    tables = await nodes.ids(connection, {table for table, _, _ in found})
+    for (table, column, name), (success, details) in found.items():
+        if table in tables:
+            values = (one.run.run_id, tables[table], column, name, success, one.at, details)
+            await connection.execute(_PUT, values)
+    await tell(connection, "quality", [one.run.run_id])
 
 
 def _details(assertion: Mapping[str, Any]) -> str:

@@ -82,6 +82,11 @@ def statement_of(merged: Mapping[str, Any]) -> Statement | None:
     )
 
 
+def tells_of_writing(merged: Mapping[str, Any]) -> bool:
+    """Say whether a run may have written something: it names an output, or has SQL to be read."""
+    return bool(merged.get("outputs")) or statement_of(merged) is not None
+
+
 def written(merged: Mapping[str, Any], resolve: Callable[[str, str], Table], by_sql: Reading | None) -> list[Written]:
     """Return each table a run wrote; by names alone where neither the engine nor the SQL tells more."""
     engine = facets.engine(merged)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from lakehold.lineage.graph.merge import Json, facet, merge
-from lakehold.lineage.graph.processes import Belongs, Process, Run
+from lakehold.lineage.graph.processes import Run
 from lakehold.lineage.graph.take import read
 
 Connection = AsyncConnection[TupleRow]
@@ -21,7 +20,7 @@ _MOST_EVENTS = 40
 """Of one run that are read, half of them its first and half its last: what it repeats every minute is nothing new."""
 
 _TAKE = """
-DELETE FROM due WHERE run_id IN (SELECT run_id FROM due LIMIT %s) RETURNING run_id
+DELETE FROM due WHERE run_id IN (SELECT run_id FROM due ORDER BY run_id LIMIT %s) RETURNING run_id
 """
 _RUNS = """
 SELECT r.run_id, j.namespace, j.name, r.parent_run_id, r.parent_job_namespace, r.parent_job_name, r.ended_as,
@@ -35,10 +34,6 @@ SELECT run_id, body FROM (
            row_number() OVER (PARTITION BY run_id ORDER BY event_time, digest) AS number, digest
     FROM event WHERE run_id = ANY(%(runs)s) AND kind = 'run') AS numbered
 WHERE number <= %(half)s OR number > events - %(half)s ORDER BY run_id, event_time, digest
-"""
-_BELONGS = """
-SELECT r.run_id, r.process_run, p.namespace, p.name, p.kind
-FROM run r JOIN process p USING (process_id) WHERE r.run_id = ANY(%s) AND r.process_run IS NOT NULL
 """
 
 
@@ -66,12 +61,12 @@ class DueRun:
         return self.committed or streams or self.merged.get("eventType") in (None, "OTHER")
 
 
-async def take(connection: Connection, limit: int) -> list[DueRun]:
-    """Take runs off the queue, each with its events; a run whose events are gone stays as it is."""
+async def take(connection: Connection, limit: int) -> tuple[int, list[DueRun]]:
+    """Take runs off the queue: how many, and each with its events; a run whose events are gone stays as it is."""
     cursor = await connection.execute(_TAKE, (limit,))
     wanted = [row[0] for row in await cursor.fetchall()]
     if not wanted:
-        return []
+        return 0, []
     cursor = await connection.execute(_RUNS, (wanted,))
     found = {row[0]: _due(row) for row in await cursor.fetchall()}
     cursor = await connection.execute(_EVENTS, {"runs": list(found), "half": _MOST_EVENTS // 2})
@@ -80,7 +75,7 @@ async def take(connection: Connection, limit: int) -> list[DueRun]:
         bodies.setdefault(run_id, []).append(read(body))
     for run_id, events in bodies.items():
         found[run_id].merged = merge(events)
-    return [one for one in found.values() if one.merged]
+    return len(wanted), [one for one in found.values() if one.merged]
 
 
 def _due(row: TupleRow) -> DueRun:
@@ -97,14 +92,12 @@ def _due(row: TupleRow) -> DueRun:
     )
 
 
-async def waiting(connection: Connection) -> int:
-    """Return how many runs are due."""
-    cursor = await connection.execute("SELECT count(*) FROM due")
-    row = await cursor.fetchone()
-    return int(row[0]) if row else 0
-
-
-async def belonging(connection: Connection, runs: Collection[UUID]) -> Mapping[UUID, Belongs]:
-    """Return what these runs belong to, as far as it is known."""
-    cursor = await connection.execute(_BELONGS, (list(runs),))
-    return {row[0]: Belongs(Process(row[2], row[3], row[4]), row[1]) for row in await cursor.fetchall()}
+async def give_up(connection: Connection, problem: str) -> int:
+    """Take the first run off the queue without deriving it, and say why."""
+    async with connection.transaction():
+        cursor = await connection.execute(_TAKE, (1,))
+        taken = await cursor.fetchall()
+        await connection.execute(
+            "UPDATE run SET problem = %s WHERE run_id = ANY(%s)", (problem, [row[0] for row in taken])
+        )
+    return len(taken)
