@@ -60,6 +60,8 @@ class FaultyServer:
         self.faults: deque[Fault] = deque()
         self.choose: Choose = lambda _request: None
         self.requests: list[Request] = []
+        self.keep = True
+        """Whether :attr:`requests` grows."""
         self._open: set[socket.socket] = set()
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
@@ -123,7 +125,8 @@ class FaultyServer:
 
     def _handle(self, handler: BaseHTTPRequestHandler, request: Request) -> None:
         with self._lock:
-            self.requests.append(request)
+            if self.keep:
+                self.requests.append(request)
             fault = self.faults.popleft() if self.faults else self.choose(request)
         if fault is not None and fault.seconds:
             time.sleep(fault.seconds)
