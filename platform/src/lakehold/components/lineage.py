@@ -86,7 +86,7 @@ LINEAGE = Component(
             command=lambda site: _module(site, "server"),
             environment=_environment,
             health=lambda site: Http(url=f"http://{site.host}:{site.ports['lineage']}/health"),
-            memory_mb=150,
+            memory_mb=250,
             start_seconds=30,
         ),
     ),
