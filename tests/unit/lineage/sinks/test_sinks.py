@@ -8,7 +8,7 @@ from lakehold.errors import ConfigError
 from lakehold.lineage.sinks import metrics, settings
 from lakehold.lineage.sinks.answers import FailedError, judge, retry_after, say
 from lakehold.lineage.sinks.model import Item, RefusedError, UnavailableError
-from lakehold.lineage.sinks.openlineage import lanes
+from lakehold.lineage.sinks.openlineage import predecessors
 from lakehold.lineage.sinks.worker import pause
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
@@ -64,9 +64,9 @@ def item(number: int, *order: str) -> Item:
     return Item(position=number, key=f"event:{number}", order=order)
 
 
-def test_what_shares_a_run_a_job_or_a_table_shares_a_lane_in_order() -> None:
-    window = [item(1, "a"), item(2, "b"), item(3, "b", "a"), item(4, "c"), item(5), item(6, "c", "d"), item(7, "d")]
-    assert [[one.position for one in lane] for lane in lanes(window)] == [[1, 2, 3], [4, 6, 7], [5]]
+def test_an_event_follows_the_latest_of_each_run_job_and_table_it_names() -> None:
+    window = [item(1, "a"), item(2, "b"), item(3, "b", "a"), item(4, "c"), item(5), item(6, "a", "c"), item(7, "a")]
+    assert predecessors(window) == [[], [], [0, 1], [], [], [2, 3], [5]]
 
 
 def test_there_are_no_sinks_by_default() -> None:

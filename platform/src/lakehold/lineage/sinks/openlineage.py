@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import httpx
 from psycopg import AsyncConnection
@@ -17,7 +18,7 @@ from lakehold.lineage.sinks.answers import FailedError, broken, judge
 from lakehold.lineage.sinks.model import Delivery, Item, Letter, Reads, RefusedError, UnavailableError
 from lakehold.lineage.sinks.settings import Endpoint
 
-_CONNECTIONS = 4
+_CONNECTIONS = 8
 _PATIENCE = 6
 """Times the endpoint may break (5xx) over one event before the next is tried, to learn whose fault it is."""
 
@@ -51,62 +52,74 @@ class OpenLineageSink:
         await self._client.aclose()
 
     async def deliver(self, _connection: AsyncConnection[TupleRow], window: Sequence[Item], /) -> Delivery:
-        """Send what of the window was not taken before; stop each lane at the first event that is not taken."""
-        letters: dict[str, Letter] = {}
-        problems: list[UnavailableError] = []
+        """Send what of the window was not taken before; each event only after those it has to follow."""
+        attempt = _Attempt(window)
+        earlier = predecessors(window)
+        ended = [asyncio.get_running_loop().create_future() for _ in window]
         gate = asyncio.Semaphore(_CONNECTIONS)
 
-        async def drive(lane: Sequence[Item]) -> None:
-            async with gate:
-                if not problems:
-                    await self._drive(lane, letters, problems)
+        async def one(index: int) -> None:
+            passed = True
+            for before in earlier[index]:
+                passed &= await ended[before]
+            if passed:
+                async with gate:
+                    passed = await self._one(window[index], attempt)
+            ended[index].set_result(passed)
 
         async with asyncio.TaskGroup() as group:
-            for lane in lanes(window):
-                group.create_task(drive(lane))
-        done = 0
-        for item in window:
-            if item.key not in self._taken:
-                break
-            done += 1
-        for item in window[:done]:
-            self._taken.discard(item.key)
-            self._broke.pop(item.key, None)
-        kept = [letters[item.key] for item in window[:done] if item.key in letters]
-        self._taken -= letters.keys() - {letter.key for letter in kept}
-        return Delivery(done=done, letters=kept, problem=problems[0] if problems else None)
+            for index in range(len(window)):
+                group.create_task(one(index))
+        self._blame(attempt)
+        return self._settled(attempt)
 
-    async def _drive(self, lane: Sequence[Item], letters: dict[str, Letter], problems: list[UnavailableError]) -> None:
-        suspect: tuple[Item, FailedError] | None = None
-        for item in lane:
-            if item.key in self._taken:
-                continue
-            try:
-                await self._send(item)
-            except RefusedError as problem:
-                letters[item.key] = Letter(key=item.key, reason=str(problem), body=item.body)
-                self._taken.add(item.key)
-            except FailedError as problem:
-                self._broke[item.key] = self._broke.get(item.key, 0) + 1
-                if suspect is None and self._broke[item.key] >= _PATIENCE:
-                    suspect = (item, problem)
-                    continue
-                problems.append(problem if suspect is None else suspect[1])
-                return
-            except UnavailableError as problem:
-                problems.append(problem)
-                return
+    async def _one(self, item: Item, attempt: _Attempt) -> bool:
+        """Send one event; return whether those that follow it may go."""
+        if item.key in self._taken:
+            return True
+        if attempt.problems:
+            return False
+        try:
+            await self._send(item)
+        except RefusedError as problem:
+            attempt.letters[item.key] = Letter(key=item.key, reason=str(problem), body=item.body)
+        except FailedError as problem:
+            self._broke[item.key] = self._broke.get(item.key, 0) + 1
+            if self._broke[item.key] < _PATIENCE:
+                attempt.problems.append(problem)
+                return False
+            attempt.suspects[item.key] = (item, problem)
+            return True
+        except UnavailableError as problem:
+            attempt.problems.append(problem)
+            return False
+        else:
+            attempt.innocent |= bool(attempt.suspects)
+        self._taken.add(item.key)
+        return True
+
+    def _blame(self, attempt: _Attempt) -> None:
+        """Put those aside that the endpoint keeps breaking over, if it took others after them."""
+        for key, (item, problem) in attempt.suspects.items():
+            if attempt.innocent:
+                reason = f"{problem} ({self._broke[key]} times, and others were taken)"
+                attempt.letters[key] = Letter(key=key, reason=reason, body=item.body)
+                self._taken.add(key)
             else:
-                self._taken.add(item.key)
-            if suspect is not None:
-                culprit, reason = suspect
-                letters[culprit.key] = Letter(
-                    key=culprit.key, body=culprit.body, reason=f"{reason} ({_PATIENCE} times, and others were taken)"
-                )
-                self._taken.add(culprit.key)
-                suspect = None
-        if suspect is not None:
-            problems.append(suspect[1])
+                attempt.problems.append(problem)
+
+    def _settled(self, attempt: _Attempt) -> Delivery:
+        done = 0
+        while done < len(attempt.window) and attempt.window[done].key in self._taken:
+            done += 1
+        keys = [item.key for item in attempt.window[:done]]
+        self._taken.difference_update(keys)
+        for key in keys:
+            self._broke.pop(key, None)
+        # A letter beyond what is done with is not written yet, so its event is sent once more.
+        self._taken.difference_update(attempt.letters.keys() - set(keys))
+        letters = [attempt.letters[key] for key in keys if key in attempt.letters]
+        return Delivery(done=done, letters=letters, problem=attempt.problems[0] if attempt.problems else None)
 
     async def _send(self, item: Item) -> None:
         try:
@@ -116,21 +129,23 @@ class OpenLineageSink:
         judge(answer)
 
 
-def lanes(window: Sequence[Item]) -> list[list[Item]]:
-    """Split a window so that items which must keep their order are in one lane, each lane in order."""
-    head: dict[str, str] = {}
+@dataclass(slots=True)
+class _Attempt:
+    """What comes of one window."""
 
-    def root(key: str) -> str:
-        while head.setdefault(key, key) != key:
-            head[key] = head[head[key]]
-            key = head[key]
-        return key
+    window: Sequence[Item]
+    letters: dict[str, Letter] = field(default_factory=dict)
+    problems: list[UnavailableError] = field(default_factory=list)
+    suspects: dict[str, tuple[Item, FailedError]] = field(default_factory=dict)
+    innocent: bool = False
+    """Whether the endpoint took another event after it broke over a suspect."""
 
-    for item in window:
-        own = root(item.key)
-        for key in item.order:
-            head[root(key)] = own
-    found: dict[str, list[Item]] = {}
-    for item in window:
-        found.setdefault(root(item.key), []).append(item)
-    return list(found.values())
+
+def predecessors(window: Sequence[Item]) -> list[list[int]]:
+    """Return for each item the items it has to follow: the latest before it of each run, job and table it names."""
+    latest: dict[str, int] = {}
+    found = []
+    for index, item in enumerate(window):
+        found.append(sorted({latest[key] for key in item.order if key in latest}))
+        latest.update(dict.fromkeys(item.order, index))
+    return found
