@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from lakehold.lineage.trino import run_id
 from trino.auth import BasicAuthentication
 from trino.dbapi import connect
 from trino.exceptions import HttpError, TrinoUserError
+from trino_ear import Ear, listening
 
 pytestmark = pytest.mark.component
 
@@ -324,6 +326,48 @@ def test_the_lineage_service_looks_at_the_queries_of_others_and_runs_none(trino:
     assert [one["name"] for one in event["outputs"]] == ["lakehouse.gold.told"]
     assert event["outputs"][0]["namespace"] == f"trino://127.0.0.1:{site.ports['trino']}"
     assert asyncio.run(known.event("20131201_000000_00000_abcde")) is None
+
+
+@pytest.fixture
+def ear(trino: Any) -> Iterator[Ear]:
+    with listening(trino.site) as found:
+        yield found
+
+
+def test_trino_tells_of_a_query_who_asked_and_what_it_read_and_wrote(trino: Any, ear: Ear) -> None:
+    sql(trino, "engineer", "CREATE TABLE lakehouse.silver.heard AS SELECT carrier c FROM lakehouse.silver.flights")
+    assert ear.hears("silver.heard", "START")["job"]["namespace"] == "lakehold"
+    event = ear.hears("silver.heard")
+    said = event["run"]["facets"]["lakehold_query"]
+    assert (said["user"], said["query_type"], said["model"]) == ("engineer", "INSERT", None)
+    assert event["run"]["runId"] == str(run_id(said["query_id"]))
+    where = f"trino://127.0.0.1:{trino.site.ports['trino']}"
+    assert [(one["namespace"], one["name"]) for one in event["inputs"]] == [(where, "lakehouse.silver.flights")]
+    (wrote,) = event["outputs"]
+    assert (wrote["namespace"], wrote["name"]) == (where, "lakehouse.silver.heard")
+    assert wrote["facets"]["columnLineage"]["fields"]["c"]["inputFields"] == [
+        {"namespace": where, "name": "lakehouse.silver.flights", "field": "carrier"}
+    ]
+    assert wrote["outputFacets"]["outputStatistics"]["rowCount"] == 1
+
+
+def test_trino_tells_of_a_query_that_failed(trino: Any, ear: Ear) -> None:
+    refusal(
+        trino, "engineer", "INSERT INTO lakehouse.silver.flights SELECT carrier, 1 / 0 FROM lakehouse.silver.flights"
+    )
+    assert "Division by zero" in ear.hears("1 / 0", "FAIL")["run"]["facets"]["errorMessage"]["message"]
+
+
+def test_no_query_waits_for_lineage_and_what_was_not_taken_comes_again(trino: Any, ear: Ear) -> None:
+    ear.answering.clear()
+    ear.status = 503
+    sql(trino, "engineer", "CREATE OR REPLACE TABLE lakehouse.silver.heard AS SELECT 'waited for nobody' AS c")
+    # The query has ended while no request of Trino's was answered.
+    assert not ear.answering.is_set()
+    ear.hears("waited for nobody")
+    ear.answering.set()
+    ear.hears("waited for nobody", times=2)
+    ear.status = 201
 
 
 def test_lineage_covers_every_kind_of_statement(trino: Any) -> None:
