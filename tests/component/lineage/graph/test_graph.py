@@ -215,5 +215,5 @@ def test_only_what_changed_is_told(derived: Derived) -> None:
     assert told() == {"edge": 1, "node": 2, "process": 1, "run": 3}
     derived.tell(joined("2", 100, BOTH))
     assert told() == {"run": 3}
-    derived.tell(joined("3", 200, {}))
+    derived.tell(joined("3", 200, ORIGIN))
     assert told() == {"run": 3, "edge": 1}

@@ -71,6 +71,17 @@ def test_what_knows_nothing_of_its_sources_ends_nothing() -> None:
     assert spans(history(writings, all_of(writings))) == {1: [(at(1), at(1), None)], 2: [(at(3), at(3), None)]}
 
 
+def test_names_alone_say_nothing_of_the_columns_between_them() -> None:
+    whole = Key(source_node=1, source_field=10, target_field=0, how="")
+    column = Key(source_node=1, source_field=11, target_field=5, how="IDENTITY")
+    other = Key(source_node=2, source_field=20, target_field=5, how="IDENTITY")
+    known = [(key, Detail("facet")) for key in (whole, column, other)]
+    first = Writing(run=run(1), process_run=run(1), at=at(1), ends=True, edges=known)
+    second = Writing(run=run(2), process_run=run(2), at=at(2), ends=True, edges=[(whole, Detail("names"))])
+    found = history([first, second], {run(1), run(2)})
+    assert [key for key, intervals in found.intervals.items() if intervals[-1].ended_at is None] == [whole, column]
+
+
 def test_a_first_run_is_the_first_and_a_last_run_the_last() -> None:
     writings = [writing(day, {1}) for day in (1, 2, 3)]
     (only,) = history(writings, all_of(writings)).intervals[key(1)]

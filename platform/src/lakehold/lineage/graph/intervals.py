@@ -5,7 +5,7 @@ Pure: the answer depends on the runs alone, not on the order in which they becam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -82,9 +82,12 @@ class History:
         for key, seen in present.items():
             self._extend(key, seen)
 
-    def _end(self, present: Iterable[Key], at: datetime) -> None:
+    def _end(self, present: Mapping[Key, Interval], at: datetime) -> None:
+        """End what is not in ``present``. Where only names are known, nothing is said of the columns between them."""
+        names_only = all(seen.detail.believed == "names" for seen in present.values())
+        still = {key.source_node for key in present} if names_only else set()
         for key, known in self.intervals.items():
-            if key not in present and known[-1].ended_at is None:
+            if key not in present and key.source_node not in still and known[-1].ended_at is None:
                 known[-1] = replace(known[-1], ended_at=at)
 
     def _extend(self, key: Key, seen: Interval) -> None:

@@ -16,12 +16,18 @@ from lakehold.lineage.graph.take import read
 
 Connection = AsyncConnection[TupleRow]
 
-_MOST_EVENTS = 40
-"""Of one run that are read, half of them its first and half its last: what it repeats every minute is nothing new."""
+_HALF = 20
+"""Of a run's events, so many of its first and of its last are read: what it repeats every minute is nothing new."""
+_HALF_OF_LARGE = 2
+_LARGE_BYTES = 16 * 1024 * 1024
+"""Of events that are read at once, and from which on of a single run only a few are."""
 
-_TAKE = """
-DELETE FROM due WHERE run_id IN (SELECT run_id FROM due ORDER BY run_id LIMIT %s) RETURNING run_id
+_SIZES = """
+SELECT due.run_id, coalesce(sum(octet_length(body)), 0)
+FROM (SELECT run_id FROM due ORDER BY run_id LIMIT %s) AS due LEFT JOIN event USING (run_id)
+GROUP BY 1 ORDER BY 1
 """
+_TAKE = "DELETE FROM due WHERE run_id = ANY(%s)"
 _RUNS = """
 SELECT r.run_id, j.namespace, j.name, r.parent_run_id, r.parent_job_namespace, r.parent_job_name, r.ended_as,
        coalesce(r.ended_at, r.last_seen), r.first_seen, r.process_id, r.process_run,
@@ -30,10 +36,11 @@ FROM run r JOIN job j USING (job_id) WHERE r.run_id = ANY(%s) AND NOT r.sealed O
 """
 _EVENTS = """
 SELECT run_id, body FROM (
-    SELECT run_id, body, event_time, event_id, count(*) OVER (PARTITION BY run_id) AS events,
-           row_number() OVER (PARTITION BY run_id ORDER BY event_time, digest) AS number, digest
-    FROM event WHERE run_id = ANY(%(runs)s) AND kind = 'run') AS numbered
-WHERE number <= %(half)s OR number > events - %(half)s ORDER BY run_id, event_time, digest
+    SELECT run_id, body, event_time, digest, half, count(*) OVER (PARTITION BY run_id) AS events,
+           row_number() OVER (PARTITION BY run_id ORDER BY event_time, digest) AS number
+    FROM event JOIN unnest(%s::uuid[], %s::int[]) AS wanted (run_id, half) USING (run_id)
+    WHERE kind = 'run') AS numbered
+WHERE number <= half OR number > events - half ORDER BY run_id, event_time, digest
 """
 
 
@@ -63,19 +70,33 @@ class DueRun:
 
 async def take(connection: Connection, limit: int) -> tuple[int, list[DueRun]]:
     """Take runs off the queue: how many, and each with its events; a run whose events are gone stays as it is."""
-    cursor = await connection.execute(_TAKE, (limit,))
-    wanted = [row[0] for row in await cursor.fetchall()]
-    if not wanted:
+    sizes = await _sizes(connection, limit)
+    if not sizes:
         return 0, []
-    cursor = await connection.execute(_RUNS, (wanted,))
+    await connection.execute(_TAKE, (list(sizes),))
+    cursor = await connection.execute(_RUNS, (list(sizes),))
     found = {row[0]: _due(row) for row in await cursor.fetchall()}
-    cursor = await connection.execute(_EVENTS, {"runs": list(found), "half": _MOST_EVENTS // 2})
+    halves = [_HALF if sizes[run] <= _LARGE_BYTES else _HALF_OF_LARGE for run in found]
+    cursor = await connection.execute(_EVENTS, (list(found), halves))
     bodies: dict[UUID, list[dict[str, Any]]] = {}
     async for run_id, body in cursor:
         bodies.setdefault(run_id, []).append(read(body))
     for run_id, events in bodies.items():
         found[run_id].merged = merge(events)
-    return len(wanted), [one for one in found.values() if one.merged]
+    return len(sizes), [one for one in found.values() if one.merged]
+
+
+async def _sizes(connection: Connection, limit: int) -> dict[UUID, int]:
+    """Return the runs to take now, as many as are not too much to read at once, with the bytes of their events."""
+    cursor = await connection.execute(_SIZES, (limit,))
+    sizes: dict[UUID, int] = {}
+    total = 0
+    for run, size in await cursor.fetchall():
+        total += size
+        if sizes and total > _LARGE_BYTES:
+            break
+        sizes[run] = size
+    return sizes
 
 
 def _due(row: TupleRow) -> DueRun:
@@ -95,9 +116,7 @@ def _due(row: TupleRow) -> DueRun:
 async def give_up(connection: Connection, problem: str) -> int:
     """Take the first run off the queue without deriving it, and say why."""
     async with connection.transaction():
-        cursor = await connection.execute(_TAKE, (1,))
-        taken = await cursor.fetchall()
-        await connection.execute(
-            "UPDATE run SET problem = %s WHERE run_id = ANY(%s)", (problem, [row[0] for row in taken])
-        )
+        taken = list(await _sizes(connection, 1))
+        await connection.execute(_TAKE, (taken,))
+        await connection.execute("UPDATE run SET problem = %s WHERE run_id = ANY(%s)", (problem, taken))
     return len(taken)

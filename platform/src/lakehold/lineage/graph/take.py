@@ -33,10 +33,16 @@ log = logging.getLogger(__name__)
 
 _CREATE = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*create\b", re.IGNORECASE | re.DOTALL)
 
+_MOST_BYTES = 16 * 1024 * 1024
+"""Of events that are read at once; one event may be as large by itself."""
+
 _WINDOW = """
 SELECT count(*), max(event_id) FROM (
-    SELECT event_id FROM event WHERE event_id > %(low)s
-        AND event_id <= (SELECT position FROM stage WHERE name = 'graph') ORDER BY event_id LIMIT %(limit)s) AS next
+    SELECT event_id, row_number() OVER w AS number, sum(octet_length(body)) OVER w AS bytes FROM (
+        SELECT event_id, body FROM event WHERE event_id > %(low)s
+            AND event_id <= (SELECT position FROM stage WHERE name = 'graph') ORDER BY event_id LIMIT %(limit)s) AS next
+    WINDOW w AS (ORDER BY event_id)) AS summed
+WHERE number = 1 OR bytes <= %(bytes)s
 """
 _EVENTS = """
 SELECT event_time, run_id, body FROM event WHERE event_id > %s AND event_id <= %s ORDER BY event_id
@@ -122,7 +128,7 @@ async def _step(connection: AsyncConnection[TupleRow], catalog: str, limit: int)
         row = await cursor.fetchone()
         if row is None:
             return 0
-        cursor = await connection.execute(_WINDOW, {"low": row[0], "limit": limit})
+        cursor = await connection.execute(_WINDOW, {"low": row[0], "limit": limit, "bytes": _MOST_BYTES})
         count, high = await cursor.fetchone() or (0, None)
         if not count:
             return 0
