@@ -46,6 +46,8 @@ def edges(sql: str, dialect: Dialect = "trino") -> list[str]:
         ("spark", "CACHE TABLE v AS SELECT * FROM silver.flights"),
         ("spark", "CALL lakehouse.system.rewrite_data_files('gold.late')"),
         ("spark", "CREATE NAMESPACE gold"),
+        ("spark", "ADD JAR 's3://jars/own.jar'"),
+        ("spark", "DECLARE VARIABLE n INT DEFAULT 5"),
         ("spark", "SET spark.sql.shuffle.partitions = 2"),
     ],
 )
@@ -189,3 +191,40 @@ def test_a_field_of_a_row_is_looked_for_after_tables() -> None:
         "silver.legs.trip -> a.b.one IDENTITY",
         "silver.legs.trip -> a.b.three TRANSFORMATION",
     ]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "drawn"),
+    [
+        (
+            "trino",
+            "CREATE TABLE a.b AS SELECT CAST(ROW(carrier, delay) AS ROW(code varchar, late int)).* FROM silver.flights",
+            ["silver.flights.carrier -> a.b.code TRANSFORMATION", "silver.flights.delay -> a.b.late TRANSFORMATION"],
+        ),
+        ("trino", "UPDATE gold.late SET minutes = DEFAULT", []),
+        (
+            "spark",
+            "CREATE TABLE a.b AS SELECT any(delay > 15) AS x FROM silver.flights WHERE carrier LIKE ANY ('U%', 'A%')",
+            ["silver.flights.carrier -> a.b FILTER", "silver.flights.delay -> a.b.x AGGREGATION"],
+        ),
+        (
+            "spark",
+            "CREATE TABLE a.b AS SELECT name FROM IDENTIFIER('silver.names')",
+            ["silver.names.name -> a.b.name IDENTITY"],
+        ),
+        (
+            "spark",
+            "CREATE TABLE a.b AS FROM silver.flights |> WHERE delay > 15 |> AGGREGATE max(miles) far GROUP BY carrier",
+            [
+                "silver.flights.Miles -> a.b.far AGGREGATION",
+                "silver.flights.carrier -> a.b GROUP_BY",
+                "silver.flights.carrier -> a.b.carrier IDENTITY",
+                "silver.flights.delay -> a.b FILTER",
+            ],
+        ),
+    ],
+    ids=["fields of a row", "default", "any", "identifier", "pipes"],
+)
+def test_rare_words(dialect: Dialect, sql: str, drawn: list[str]) -> None:
+    assert edges(sql, dialect) == drawn
+    assert reading(sql, dialect).unknown == {}

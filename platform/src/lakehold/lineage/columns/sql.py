@@ -19,13 +19,14 @@ __all__ = ["Unreadable", "read"]
 _STEPS = 1_000_000
 """Parts of expressions and sources of values that are looked at, about two seconds of work."""
 _NOT_WRITING_WORDS = """
-    ALTER ANALYZE BEGIN CACHE CALL CLEAR COMMENT COMMIT DEALLOCATE DENY DESC DESCRIBE DROP EXPLAIN GRANT KILL LIST MSCK
-    PREPARE REFRESH REPAIR RESET REVOKE ROLLBACK SET SHOW START UNCACHE USE VACUUM
+    ADD ALTER ANALYZE BEGIN CACHE CALL CLEAR COMMENT COMMIT DEALLOCATE DENY DESC DESCRIBE DROP EXPLAIN GRANT KILL LIST
+    MSCK PREPARE REFRESH REPAIR RESET REVOKE ROLLBACK SET SHOW START UNCACHE USE VACUUM
 """
 _NOT_WRITING = frozenset(_NOT_WRITING_WORDS.split())
 _COMMANDS = (
-    exp.Alter, exp.Analyze, exp.Cache, exp.Comment, exp.Commit, exp.Describe, exp.Drop, exp.Grant, exp.Query,
-    exp.Refresh, exp.Revoke, exp.Rollback, exp.Set, exp.Show, exp.Transaction, exp.Uncache, exp.Use, exp.Values,
+    exp.Alter, exp.Analyze, exp.Cache, exp.Comment, exp.Commit, exp.Declare, exp.Describe, exp.Drop, exp.Grant,
+    exp.Query, exp.Refresh, exp.Revoke, exp.Rollback, exp.Set, exp.Show, exp.Transaction, exp.Uncache, exp.Use,
+    exp.Values,
 )  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def _writes(statement: exp.Expr) -> bool:
     if isinstance(statement, _COMMANDS):
         return False
     if isinstance(statement, exp.Command):
-        word, rest = statement.name.upper(), str(statement.args.get("expression") or "")
+        word, rest = statement.name.upper().split()[0], str(statement.args.get("expression") or "")
         runs_it = word == "EXPLAIN" and rest.strip("'\" ").upper().startswith("ANALYZE")
         if word in _NOT_WRITING and not runs_it:
             return False

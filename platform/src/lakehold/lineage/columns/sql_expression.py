@@ -122,6 +122,8 @@ class Expressions:
             found = scope.resolve(names)
             return NOTHING if found[0].unknown or not found[0].direct else found[0]
         value, fields = scope.resolve(names)
+        if value.unknown and node.name.upper() == "DEFAULT" and len(names) == 1:  # SET n = DEFAULT
+            return NOTHING
         return _field(value, fields)
 
     def _star(self, _node: exp.Star, scope: Scope) -> Value:
@@ -238,8 +240,11 @@ class Expressions:
 
     def _exists(self, node: exp.Expr, scope: Scope) -> Value:
         query = node.this
-        if not isinstance(query, exp.Query):  # exists(array, x -> …)
-            return self._joined(self._parts(node, scope)).derived(TRANSFORMATION)
+        if not isinstance(
+            query, exp.Query
+        ):  # exists(array, x -> …), like any ('a', 'b'), Spark's any(x > 1) of all rows
+            alone = isinstance(node, exp.Any) and not isinstance(node.parent, exp.Binary)
+            return self._joined(self._parts(node, scope)).derived(AGGREGATION if alone else TRANSFORMATION)
         if isinstance(node, exp.Exists):
             return self._query(query, scope.inside()).rows.deciding("CONDITIONAL")
         return self._membership(query, scope)

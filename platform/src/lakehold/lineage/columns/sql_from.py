@@ -10,9 +10,8 @@ from lakehold.lineage.columns.sql_expression import Expressions
 from lakehold.lineage.columns.sql_generators import generated
 from lakehold.lineage.columns.sql_names import Budget, Tables, parts_of
 from lakehold.lineage.columns.sql_pivot import pivoted
-from lakehold.lineage.columns.sql_scope import Environment, Relation, Rest, Scope, Unreadable
+from lakehold.lineage.columns.sql_scope import Environment, Relation, Scope, Unreadable, rest_of
 from lakehold.lineage.columns.sql_value import NOTHING, TRANSFORMATION, Value, joined, unknown
-from lakehold.lineage.model import Table
 
 _HIDDEN_SIDES = ("SEMI", "ANTI")
 
@@ -84,7 +83,7 @@ class Sources:
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table):  # (a JOIN b ON …)
             inside = Scope(scope.environment)
             rows = self.add(node.this, inside)
-            return Relation(tuple(inside.output), rows, _rest_of(inside.rests))
+            return Relation(tuple(inside.output), rows, rest_of(inside.rests))
         if isinstance(node, exp.Unnest):
             return self._unnest(node, scope)
         if isinstance(node, exp.Lateral):
@@ -104,6 +103,8 @@ class Sources:
     def _function(self, function: exp.Func, scope: Scope) -> Relation:
         """A function in FROM: of numbers (no sources), of a row's own array, or not to be known."""
         call = function.expressions[0] if function.name.lower() == "table" and function.expressions else function
+        if call.name.lower() == "identifier" and [part.is_string for part in call.expressions] == [True]:
+            return self._tables.relation(exp.to_table(call.expressions[0].name, dialect=self._tables.dialect))
         if isinstance(call, exp.GenerateSeries) or call.name.lower() in ("range", "sequence"):
             return Relation((("id" if self._tables.dialect == "spark" else "sequential_number", NOTHING),))
         return generated(call, self._expressions.value, scope, [])
@@ -190,10 +191,4 @@ def _with_hidden(scope: Scope, right: Relation) -> Scope:
 
 def _added(before: Scope, after: Scope) -> Relation:
     """What a join has added to a scope, as one relation."""
-    return Relation(tuple(after.output[len(before.output) :]), rest=_rest_of(after.rests[len(before.rests) :]))
-
-
-def _rest_of(rests: Sequence[Table | Value | str]) -> Rest:
-    if len(rests) > 1:
-        return "the columns of several of its tables are not known"
-    return rests[0] if rests else None
+    return Relation(tuple(after.output[len(before.output) :]), rest=rest_of(after.rests[len(before.rests) :]))

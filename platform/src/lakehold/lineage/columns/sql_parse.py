@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from sqlglot import Dialect, TokenType, exp
@@ -36,6 +37,7 @@ def parse(sql: str, dialect: str) -> exp.Expr | None:
     try:
         tokens = spoken.tokenize(sql)
         _bounded(tokens)
+        tokens = _respelled(tokens)
         parser = _parser(dialect)(dialect=spoken)
         parser.steps_left = 10_000 + _STEPS_A_TOKEN * len(tokens)
         statements = [statement for statement in parser.parse(tokens, sql) if statement is not None]
@@ -59,6 +61,20 @@ def _bounded(tokens: list[Token]) -> None:
         depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
         if depth > MOST_NESTING:
             raise Unreadable("the statement is nested too deeply to be read")
+
+
+def _respelled(tokens: list[Token]) -> list[Token]:
+    """The tokens with what the parser has no words for said otherwise.
+
+    ``window(time, '1 hour')`` is a function (a WINDOW clause has a name before its bracket), and Spark's ``REPLACE
+    TABLE`` writes what ``CREATE OR REPLACE TABLE`` does.
+    """
+    for token, following in pairwise(tokens):
+        if token.token_type == TokenType.WINDOW and following.token_type == TokenType.L_PAREN:
+            token.token_type = TokenType.VAR
+    if [token.token_type for token in tokens[:2]] == [TokenType.REPLACE, TokenType.TABLE]:
+        return [Token(TokenType.CREATE, "CREATE"), Token(TokenType.OR, "OR"), *tokens]
+    return tokens
 
 
 def _first_line(error: SqlglotError) -> str:

@@ -10,9 +10,8 @@ from lakehold.lineage.columns.sql_expression import Expressions
 from lakehold.lineage.columns.sql_from import Sources
 from lakehold.lineage.columns.sql_generators import generated, is_generator
 from lakehold.lineage.columns.sql_names import Budget, Tables
-from lakehold.lineage.columns.sql_scope import Environment, Relation, Rest, Scope, Unreadable, reason_of
+from lakehold.lineage.columns.sql_scope import Environment, Relation, Rest, Scope, Unreadable, reason_of, rest_of
 from lakehold.lineage.columns.sql_value import NOTHING, Value, unknown
-from lakehold.lineage.model import Table
 
 _ROUNDS = 20
 """How often a recursive CTE is read again until its columns have all their sources."""
@@ -52,7 +51,7 @@ class Queries:
         else:
             scope = Scope(environment)
             rows = self.sources.add(query, scope)
-            relation = Relation(tuple(scope.output), rows, scope.rests[0] if scope.rests else None)
+            relation = Relation(tuple(scope.output), rows, rest_of(scope.rests))
         return self._ordered(query, relation, environment)
 
     def _with(self, query: exp.Expr, environment: Environment) -> Environment:
@@ -98,6 +97,7 @@ class Queries:
         value = self.expressions.value
         if where := select.args.get("where"):
             rows.append(value(where.this, scope).deciding("FILTER"))
+        self._windows_of_time(select, scope)
         columns, rest = self._projections(select, scope)
         rows.append(self._grouping(select, columns, scope))
         conditions = [select.args[clause] for clause in ("having", "qualify") if select.args.get(clause)]
@@ -137,9 +137,11 @@ class Queries:
             names = names or ([item.alias] if item.alias else [])
             return generated(inner, self.expressions.value, scope, names)
         if isinstance(inner, exp.Star):
-            return _without(Relation(tuple(scope.output), rest=_one(scope.rests)), inner)
+            return _without(Relation(tuple(scope.output), rest=rest_of(scope.rests)), inner)
         if isinstance(inner, exp.Column) and isinstance(inner.this, exp.Star):
             return self._qualified_star(inner, scope)
+        if isinstance(inner, exp.Dot) and isinstance(inner.expression, exp.Star):
+            return _fields_of(self.expressions.value(inner.this, scope), self.expressions.text(inner.this))
         if isinstance(inner, exp.QueryTransform):
             reason = "it is made by a script"
             schema = inner.args.get("schema")
@@ -152,10 +154,7 @@ class Queries:
         names = [part.name for part in column.parts[:-1]]
         relation = scope.relation(names)
         if relation is None:  # the fields of a row
-            row = scope.resolve(names)[0]
-            if not row.fields:
-                return Relation((), rest=f"the fields of {'.'.join(names)} are not known")
-            return Relation(tuple(row.fields.items()))
+            return _fields_of(scope.resolve(names)[0], ".".join(names))
         return _without(Relation(relation.columns, rest=relation.rest), column.this)
 
     def _grouping(self, select: exp.Select, columns: list[tuple[str, Value]], scope: Scope) -> Value:
@@ -169,6 +168,13 @@ class Queries:
         else:
             values = [self._key(part, columns, scope) for part in parts]
         return self.budget.joined(values).deciding("GROUP_BY")
+
+    def _windows_of_time(self, select: exp.Select, scope: Scope) -> None:
+        """Spark's ``GROUP BY window(time, '1 hour')`` gives the select list a column ``window``."""
+        group = select.args.get("group")
+        for node in group.expressions if group else []:
+            if isinstance(node, exp.Anonymous) and node.name.lower() in ("window", "session_window"):
+                scope.aliases[node.name.lower()] = self.expressions.value(node, scope)
 
     def _key(self, node: exp.Expr, columns: list[tuple[str, Value]], scope: Scope) -> Value:
         """A key of GROUP BY or ORDER BY: an expression, or the position of a column of the select list."""
@@ -253,6 +259,11 @@ class Queries:
         return relation.renamed([column.name for column in alias.columns]) if alias else relation
 
 
+def _fields_of(row: Value, text: str) -> Relation:
+    """``row.*``: every field of a row that is made in the statement."""
+    return Relation(tuple(row.fields.items()), rest=None if row.fields else f"the fields of {text} are not known")
+
+
 def _needed(query: exp.Expr, clause: exp.Expr) -> set[str]:
     """The CTEs that the query selects from, or that those select from."""
     needed = {name for part in query.iter_expressions() if part is not clause for name in _single_names(part)}
@@ -264,12 +275,6 @@ def _needed(query: exp.Expr, clause: exp.Expr) -> set[str]:
 
 def _single_names(node: exp.Expr) -> set[str]:
     return {table.name.lower() for table in node.find_all(exp.Table) if len(table.parts) == 1}
-
-
-def _one(rests: list[Table | Value | str]) -> Rest:
-    if len(rests) > 1:
-        return "the columns of several of its tables are not known"
-    return rests[0] if rests else None
 
 
 def _without(relation: Relation, star: exp.Star) -> Relation:

@@ -155,3 +155,10 @@ def reason_of(relation: Relation) -> str:
     if isinstance(relation.rest, Table):
         return f"the columns of {relation.rest.name} are not known"
     return relation.rest if isinstance(relation.rest, str) else "the names of its columns are not known"
+
+
+def rest_of(rests: Sequence[Table | Value | str]) -> Rest:
+    """The columns that are not listed of several relations side by side."""
+    if len(rests) > 1:
+        return "the columns of several of its tables are not known"
+    return rests[0] if rests else None
