@@ -81,7 +81,7 @@ class Spool:
 
     def _run(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
-            if self._post_new() or _post_left(self.path.parent, self._address):
+            if self._post_new() or post_left(self.path.parent, self._address):
                 self._ended.wait(_PAUSE_SECONDS)
 
     def _post_new(self) -> str:
@@ -112,8 +112,8 @@ def post(address: LineageAddress, lines: list[bytes]) -> str:
         return str(error) or type(error).__name__
 
 
-def _post_left(place: Path, address: LineageAddress) -> str:
-    """Post what earlier applications could not, the oldest first, until something is not taken."""
+def post_left(place: Path, address: LineageAddress) -> str:
+    """Post what earlier applications could not, the oldest first; returns why something was not taken, or nothing."""
     for path in _left(place):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
