@@ -170,6 +170,28 @@ def test_unknown_is_said_not_guessed(sql: str, unknown: dict[str, str]) -> None:
     assert dict(reading(sql).unknown) == unknown
 
 
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (["carrier", "count(1)"], (["carrier", "count(1)"], {})),
+        (["other", "count(1)"], (["carrier"], {"": "a column of the query has no name"})),
+        ([], (["carrier"], {"": "a column of the query has no name"})),
+    ],
+    ids=["there now", "another table", "not there"],
+)
+def test_a_column_without_a_name(now: list[str], told: tuple[list[str], dict[str, str]]) -> None:
+    tables = {**TABLES, "gold.made": now}
+    sql = "CREATE TABLE gold.made AS SELECT carrier, sum(delay) FROM silver.flights"
+    found = read(sql, "spark", tables, catalog="lakehouse", schema="default")
+    assert found is not None
+    assert (sorted(edge.target.name for edge in found.edges), found.unknown) == told
+
+
+def test_an_exploded_map_does_not_fit_where_an_array_does() -> None:
+    sql = "INSERT INTO gold.late SELECT explode(hours) FROM silver.crew"
+    assert set(reading(sql, "spark").unknown.values()) == {"it gives 1 columns to 2"}
+
+
 def test_tables_without_a_column_in_the_answer_are_still_read() -> None:
     found = reading("CREATE TABLE a.b AS SELECT count(*) AS n FROM silver.flights")
     assert (found.inputs, found.edges) == ({Table("lakehouse", "silver.flights")}, frozenset())

@@ -135,7 +135,9 @@ class Queries:
         names = [name.name for name in item.expressions] if isinstance(item, exp.Aliases) else []
         if is_generator(inner):
             names = names or ([item.alias] if item.alias else [])
-            return generated(inner, self.expressions.value, scope, names)
+            relation = generated(inner, self.expressions.value, scope, names)
+            # Without a name it is taken for one column, of an array; INSERT says so when it does not fit.
+            return Relation((("", relation.rest),)) if isinstance(relation.rest, Value) else relation
         if isinstance(inner, exp.Star):
             return _without(Relation(tuple(scope.output), rest=rest_of(scope.rests)), inner)
         if isinstance(inner, exp.Column) and isinstance(inner.this, exp.Star):

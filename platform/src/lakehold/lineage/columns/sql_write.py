@@ -69,23 +69,20 @@ class Writes:
         return self._named_by_query(draft, relation)
 
     def _named_by_query(self, draft: Draft, relation: Relation) -> Draft:
-        """The new table has the query's columns; unnamed ones are known by where they are in the table there is now."""
+        """The new table has the query's columns; an unnamed one has the name of its place in the table there is now."""
         if relation.rest is not None:
             named = tuple((name, value) for name, value in relation.columns if name)
             return Draft(draft.target, draft.kind, named, relation.rows, reason_of(relation))
         names = [name for name, _ in relation.columns]
-        unknown_name = ""
         if not all(names):
             now = self._tables.columns_of(draft.target) or ()
-            if len(now) == len(names):
-                names = list(now)
-            else:
-                unknown_name = "a column of the query has no name"
-        if self._tables.dialect == "trino":
-            names = [name.lower() for name in names]
+            same = [not name or name.lower() == own.lower() for name, own in zip(names, now, strict=False)]
+            names = list(now) if len(now) == len(names) and all(same) else names
+        names = [name.lower() for name in names] if self._tables.dialect == "trino" else names
         columns = zip(names, (value for _, value in relation.columns), strict=True)
         kept = tuple((name, value) for name, value in columns if name)
-        return Draft(draft.target, draft.kind, kept, relation.rows, unknown_name)
+        reason = "" if len(kept) == len(names) else "a column of the query has no name"
+        return Draft(draft.target, draft.kind, kept, relation.rows, reason)
 
     def insert(self, statement: exp.Insert) -> Draft:
         """INSERT INTO and OVERWRITE: by position, by a list of columns, or by name."""
