@@ -16,8 +16,8 @@ function aTable(place, node, graph, checks) {
     heading(KIND[node.kind] ?? node.kind, node.title, node.description),
     summary(checks.get(node.id)),
     ...(failed ? [checksOf, columnsOf] : [columnsOf, checksOf]),
-    section("Comes from", ...neighbours(place, node, graph, "up"), true),
-    section("Goes to", ...neighbours(place, node, graph, "down"), true),
+    section("Comes from", ...neighbours(place, node, graph, "up")),
+    section("Goes to", ...neighbours(place, node, graph, "down")),
     section("Jobs", node.processes.length, jobs(place, node.processes)),
     section("Runs", node.runs.length, runs(place, node.runs)),
     section("Snapshots", node.snapshots.length, snapshots(place, node.snapshots)),
@@ -34,9 +34,9 @@ function aColumn(place, node, column, graph, checks) {
     heading(`column of ${node.title}`, column.name, column.description, h("code", {}, column.type)),
     summary(checks.get(node.id), `${node.title}: `),
     unknown ? h("p", { class: "unknown" }, badge("quiet", "not known"), ` Where its values come from is not known: ${unknown}.`) : null,
-    section("Comes from", ...neighbours(place, node, graph, "up", column), true),
+    section("Comes from", ...neighbours(place, node, graph, "up", column)),
     way(place, node, graph, checks),
-    section("Goes to", ...neighbours(place, node, graph, "down", column), true),
+    section("Goes to", ...neighbours(place, node, graph, "down", column)),
     section("Checks of this column", own.length, results(own), true),
     section(`Checks of the rest of ${node.title}`, rest.length, results(rest, true)),
     h("p", {}, h("a", { href: to(place, { of: node.title }) }, `All of ${node.title}`)),
@@ -63,6 +63,7 @@ function way(place, node, graph, checks) {
 
 // The next step in one direction: what, how, by which job.
 function neighbours(place, node, graph, direction, column) {
+  if (![direction, "both"].includes(place.direction)) return [];
   const [own, far] = direction === "up" ? ["target", "source"] : ["source", "target"];
   const byId = new Map(graph.nodes.map((one) => [one.id, one]));
   const jobOf = new Map(graph.processes.map((one) => [one.id, one]));
@@ -97,7 +98,7 @@ function neighbours(place, node, graph, direction, column) {
     ),
   );
   const nothing = direction === "up" ? "Nothing that was seen leads here." : "Nothing that was seen reads this.";
-  return [items.length, items.length ? h("ul", { class: "near" }, items) : h("p", { class: "aside" }, nothing)];
+  return [items.length, items.length ? h("ul", { class: "near" }, items) : h("p", { class: "aside" }, nothing), true];
 }
 
 const link = (place, node, field, whole = false) =>
@@ -126,7 +127,7 @@ function summary(checks, of = "") {
 }
 
 function section(title, number, content, open = false) {
-  if (!number && title !== "Comes from" && title !== "Goes to") return null;
+  if (!content || (!number && title !== "Comes from" && title !== "Goes to")) return null;
   return h("details", { open, "data-section": title }, h("summary", {}, h("h3", {}, title), h("span", { class: "number" }, number)), content);
 }
 

@@ -22,6 +22,7 @@ export class Drawing {
       selectionType: "single",
       minZoom: 0.04,
       maxZoom: 1.6,
+      layout: { name: "preset" },
       style: style(container),
     });
     this.layer = h("div", { class: "cards" });

@@ -70,7 +70,7 @@ async function look({ at, of, job, run, direction, depth }, signal) {
     const process = await ask("process", { id: job, at }, signal);
     return { graph: between(process), process };
   }
-  const whole = ask("overview", { at, limit: 5000 }, signal);
+  const whole = ask("overview", { at, limit: 10000 }, signal);
   if (!run) return { graph: await whole };
   const [graph, runs, children, events] = await Promise.all([
     whole,
