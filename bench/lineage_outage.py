@@ -4,8 +4,9 @@
 
 Starts the platform in a state directory of its own that is removed afterwards and runs one DAG (bench/dags/outage.py):
 a task of Airflow alone, a Trino statement, a Spark job, dbt's models. First with the service, then with nothing on its
-port, with something that answers 503, and with something that never answers. Times are Airflow's own. The result is printed as JSON; ends with exit code 1 when a task took more than two seconds longer than
-with the service, or when the service, back again, has not been told of every Spark job and every Trino statement.
+port, with something that answers 503, and with something that never answers. Times are Airflow's own. The result is
+printed as JSON; ends with exit code 1 when a task took more than two seconds longer than with the service, or when the
+service, back again, has not been told of every Spark job and every Trino statement.
 """
 
 from __future__ import annotations
