@@ -19,7 +19,8 @@ Which = Literal["all", "direct", "tables"]
 
 COLUMNS: LiteralString = """edge_id, source_field, target_field, process_id, direct, how, believed, expression,
     first_seen, last_seen, ended_at"""
-_VALID: LiteralString = "first_seen <= %(at)s AND (ended_at IS NULL OR ended_at > %(at)s)"
+_VALID: LiteralString = "first_seen <= %(at)s AND coalesce(ended_at, 'infinity') > %(at)s"
+"""As the indexes have it, so that edges which have ended are not looked at."""
 _EVER: LiteralString = "ended_at IS DISTINCT FROM first_seen"
 _ENDS: Mapping[Direction, tuple[LiteralString, LiteralString]] = {
     "down": ("source_field", "target_field"),

@@ -20,7 +20,7 @@ HISTORY_DAYS = "LAKEHOLD_LINEAGE_HISTORY_DAYS"
 CLOSE_HOURS = "LAKEHOLD_LINEAGE_CLOSE_HOURS"
 
 _CLOSE_EVERY_SECONDS = 60.0
-_KEEP_EVERY_SECONDS = 600.0
+_KEEP_EVERY_SECONDS = 3600.0
 
 # A Parquet read of Spark starts and is never heard of again; what it was part of ends, though.
 _CLOSE: LiteralString = """
@@ -69,14 +69,14 @@ class Keeper:
         """Do what is due by the clock."""
         now = time.monotonic()
         if now >= self._close_at:
+            self._close_at = now + _CLOSE_EVERY_SECONDS
             while await close(connection, self._policy) == _MOST_CLOSED:
                 pass
-            self._close_at = now + _CLOSE_EVERY_SECONDS
         if now >= self._keep_at:
+            self._keep_at = now + _KEEP_EVERY_SECONDS
             await retention.apply(
                 connection, events_days=self._policy.events_days, history_days=self._policy.history_days
             )
-            self._keep_at = now + _KEEP_EVERY_SECONDS
 
 
 async def close(connection: AsyncConnection[TupleRow], policy: Policy) -> int:

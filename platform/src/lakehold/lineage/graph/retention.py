@@ -162,6 +162,7 @@ async def apply(connection: AsyncConnection[TupleRow], *, events_days: int, hist
     for statement in _ALL:
         while True:
             async with connection.transaction():
+                await connection.execute("SET LOCAL statement_timeout = '60s'")
                 await connection.execute("SELECT 1 FROM stage WHERE name = 'graph2' FOR UPDATE")
                 cursor = await connection.execute(statement, values)
             if cursor.rowcount < _MOST:

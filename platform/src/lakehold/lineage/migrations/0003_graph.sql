@@ -92,11 +92,13 @@ CREATE TABLE edge (
 );
 COMMENT ON TABLE edge IS 'Valid at T: first_seen <= T and (ended_at is null or ended_at > T). Between tables as a whole, both fields are the one named '''' and how is ''''.';
 COMMENT ON COLUMN edge.ended_at IS 'When a later run of the same process wrote the same target without it; first_seen when it was withdrawn, so that it never was.';
-CREATE INDEX edge_source ON edge (source_field, first_seen);
-CREATE INDEX edge_target ON edge (target_field, first_seen);
+-- What is valid now is a small part of what there was: edges that have ended are not looked at.
+CREATE INDEX edge_source ON edge (source_field, coalesce(ended_at, 'infinity'));
+CREATE INDEX edge_target ON edge (target_field, coalesce(ended_at, 'infinity'));
 CREATE INDEX edge_source_node ON edge (source_node, target_node) WHERE how = '';
 CREATE INDEX edge_written ON edge (target_node, process_id);
 CREATE INDEX edge_began ON edge USING brin (first_seen);
+CREATE INDEX edge_withdrawn ON edge (last_seen) WHERE ended_at = first_seen;
 CREATE INDEX edge_ended ON edge (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE statement (
