@@ -143,10 +143,19 @@ class Memory:
         self._process = psutil.Process(pid)
         self.most = 0.0
 
+    @property
+    def worker(self) -> psutil.Process:
+        """The process that runs the sinks."""
+        return next(child for child in self._process.children() if "lakehold.lineage.graph.worker" in child.cmdline())
+
+    def cpu(self) -> float:
+        """Seconds of the processor it has used."""
+        times = self.worker.cpu_times()
+        return float(times.user + times.system)
+
     def now(self) -> float:
         """Megabytes now."""
-        worker = next(child for child in self._process.children() if "lakehold.lineage.graph.worker" in child.cmdline())
-        found = float(worker.memory_info().rss) / 2**20
+        found = float(self.worker.memory_info().rss) / 2**20
         self.most = max(self.most, found)
         return found
 
@@ -175,11 +184,13 @@ def measure(client: httpx.Client, count: int, servers: dict[str, FaultyServer], 
     worked = wait(lambda: all(not row["behind"] for row in client.get("/api/v1/stages").json()["stages"]), memory)
     away = sinks(client)
     away_most = memory.most
-    told = {}
+    told, cpu = {}, {}
     for name, server in servers.items():
+        used = memory.cpu()
         server.start()
         client.post(f"/api/v1/sinks/{name}/replay", json={})
         told[name] = wait(lambda name=name: _through(sinks(client)[name]), memory)  # type: ignore[misc]  # a default is how a loop's value is kept
+        cpu[name] = memory.cpu() - used
     return {
         "events": count,
         "megabytes": round(count * EVENT_BYTES / 2**20),
@@ -191,6 +202,7 @@ def measure(client: httpx.Client, count: int, servers: dict[str, FaultyServer], 
         "openlineage_seconds": round(told["openlineage"], 1),
         "openlineage_per_second": round(count / told["openlineage"]),
         "openlineage_times_arrival": round(count / told["openlineage"] / ARRIVAL, 1),
+        "openlineage_cpu_ms_an_event": round(1000 * cpu["openlineage"] / count, 2),
         "fake_openmetadata_seconds": round(told["openmetadata"], 1),
         "fake_openmetadata_times_arrival": round(count / ARRIVAL / told["openmetadata"], 1),
         "memory_mb_before": round(before),

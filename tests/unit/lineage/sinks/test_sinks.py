@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 from lakehold.errors import ConfigError
 from lakehold.lineage.sinks import metrics, settings
-from lakehold.lineage.sinks.answers import FailedError, judge, retry_after, say
+from lakehold.lineage.sinks.answers import Answer, FailedError, judge, retry_after, say
 from lakehold.lineage.sinks.model import Item, RefusedError, UnavailableError
 from lakehold.lineage.sinks.openlineage import predecessors
 from lakehold.lineage.sinks.worker import pause
@@ -36,7 +35,7 @@ def test_what_the_other_side_asks_for_is_kept_within_reason() -> None:
     ],
 )
 def test_retry_after(text: str, seconds: float | None) -> None:
-    assert retry_after(httpx.Response(429, headers={"Retry-After": text}), NOW) == seconds
+    assert retry_after(Answer(status=429, headers={"retry-after": text}), NOW) == seconds
 
 
 @pytest.mark.parametrize(
@@ -47,17 +46,17 @@ def test_retry_after(text: str, seconds: float | None) -> None:
 )  # fmt: skip
 def test_answers(status: int, meaning: type[Exception]) -> None:
     with pytest.raises(meaning) as told:
-        judge(httpx.Response(status, text="why\nand a page"))
+        judge(Answer(status=status, content=b"why\nand a page"))
     assert type(told.value) is meaning
     assert "why" in str(told.value)
     assert "page" not in str(told.value)
 
 
 def test_what_an_answer_says() -> None:
-    judge(httpx.Response(201))
-    assert say(httpx.Response(400, json={"code": 400, "message": "no\nway"})) == "no way"
-    assert say(httpx.Response(400, json=["no"])) == '["no"]'
-    assert say(httpx.Response(400)) == ""
+    judge(Answer(status=201))
+    assert say(Answer(status=400, content=b'{"code": 400, "message": "no\\nway"}')) == "no way"
+    assert say(Answer(status=400, content=b'["no"]')) == '["no"]'
+    assert say(Answer(status=400)) == ""
 
 
 def item(number: int, *order: str) -> Item:

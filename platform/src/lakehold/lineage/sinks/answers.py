@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import httpx
 import orjson
 
 from lakehold.lineage.sinks.model import RefusedError, UnavailableError
@@ -17,18 +18,27 @@ _DENIED_SECONDS = 30.0
 """A wrong token is mended by a person, who need not wait long afterwards."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An HTTP answer; the names of ``headers`` are in small letters."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+
 class FailedError(UnavailableError):
     """The other side broke over this item (5xx): it may be the item's fault or its own."""
 
 
-def judge(answer: httpx.Response) -> None:
+def judge(answer: Answer) -> None:
     """Return when the answer says taken; else raise what it means.
 
     :class:`UnavailableError` for what is the other side's state (too many requests, a wrong token, shutting down),
     :class:`FailedError` for a 5xx that might come from the item, :class:`RefusedError` for the rest.
     """
-    status = answer.status_code
-    if answer.is_success:
+    status = answer.status
+    if 200 <= status < 300:
         return
     reason = f"{status} {say(answer)}".strip()
     if status in _DENIED:
@@ -40,12 +50,7 @@ def judge(answer: httpx.Response) -> None:
     raise RefusedError(reason)
 
 
-def broken(problem: httpx.TransportError) -> UnavailableError:
-    """Return the error for a request without an answer; whether it was taken is not known."""
-    return UnavailableError(f"no answer: {type(problem).__name__} {problem}".strip())
-
-
-def say(answer: httpx.Response, most: int = 500) -> str:
+def say(answer: Answer, most: int = 500) -> str:
     """Return what an answer says: the message of a JSON object, else the first line (it may be a page of HTML)."""
     try:
         value = orjson.loads(answer.content)
@@ -54,11 +59,11 @@ def say(answer: httpx.Response, most: int = 500) -> str:
     for key in _MESSAGES if isinstance(value, dict) else ():
         if isinstance(value.get(key), str):
             return str(value[key]).replace("\n", " ")[:most]
-    lines = answer.text.strip().splitlines()
+    lines = answer.content.decode("utf-8", "replace").strip().splitlines()
     return lines[0][:most] if lines else ""
 
 
-def retry_after(answer: httpx.Response, now: datetime | None = None) -> float | None:
+def retry_after(answer: Answer, now: datetime | None = None) -> float | None:
     """Return the seconds of ``Retry-After``, which may be a number or a date."""
     text = answer.headers.get("retry-after", "").strip()
     if not text:

@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import httpx
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from lakehold.lineage.sinks.answers import FailedError, broken, judge
+from lakehold.lineage.sinks.answers import FailedError, judge
+from lakehold.lineage.sinks.caller import Caller
 from lakehold.lineage.sinks.model import Delivery, Item, Letter, Reads, RefusedError, UnavailableError
 from lakehold.lineage.sinks.settings import Endpoint
 
@@ -33,14 +33,7 @@ class OpenLineageSink:
         headers = {"Content-Type": "application/json"}
         if endpoint.token:
             headers["Authorization"] = f"Bearer {endpoint.token}"
-        self._url = endpoint.url
-        # The machine's proxy variables are for its users' browsing, not for what a setting names.
-        self._client = httpx.AsyncClient(
-            headers=headers,
-            timeout=seconds,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
-        )
+        self._caller = Caller(endpoint.url, headers, seconds=seconds, connections=_CONNECTIONS)
         self._taken: set[str] = set()
         self._broke: dict[str, int] = {}
 
@@ -49,7 +42,7 @@ class OpenLineageSink:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._client.aclose()
+        self._caller.close()
 
     async def deliver(self, _connection: AsyncConnection[TupleRow], window: Sequence[Item], /) -> Delivery:
         """Send what of the window was not taken before; each event only after those it has to follow."""
@@ -122,11 +115,7 @@ class OpenLineageSink:
         return Delivery(done=done, letters=letters, problem=attempt.problems[0] if attempt.problems else None)
 
     async def _send(self, item: Item) -> None:
-        try:
-            answer = await self._client.post(self._url, content=item.body.encode("utf-8"))
-        except httpx.TransportError as problem:
-            raise broken(problem) from None
-        judge(answer)
+        judge(await self._caller.request("POST", body=item.body.encode("utf-8")))
 
 
 @dataclass(slots=True)

@@ -12,10 +12,10 @@ import asyncio
 import re
 from typing import Any
 
-import httpx
 import orjson
 
-from lakehold.lineage.sinks.answers import FailedError, broken, judge, say
+from lakehold.lineage.sinks.answers import Answer, FailedError, judge, say
+from lakehold.lineage.sinks.caller import Caller
 from lakehold.lineage.sinks.model import RefusedError, UnavailableError
 from lakehold.lineage.sinks.settings import Endpoint
 
@@ -39,17 +39,13 @@ class Client:
     """One server, by its REST interface. Every method raises what :mod:`lakehold.lineage.sinks.model` names."""
 
     def __init__(self, endpoint: Endpoint, *, seconds: float = 30.0) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=f"{endpoint.url.removesuffix('/api')}/api/v1",
-            headers={"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/json"},
-            timeout=httpx.Timeout(seconds, connect=5.0),
-            trust_env=False,
-            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
-        )
+        headers = {"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/json"}
+        url = f"{endpoint.url.removesuffix('/api')}/api/v1"
+        self._caller = Caller(url, headers, seconds=seconds, connections=CONNECTIONS)
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._client.aclose()
+        self._caller.close()
 
     async def get(self, path: str) -> dict[str, Any]:
         """Read; :class:`MissingError` when it is not there."""
@@ -73,12 +69,7 @@ class Client:
         await self._ask("DELETE", path, None)
 
     async def _ask(self, method: str, path: str, payload: Any) -> dict[str, Any]:
-        try:
-            answer = await self._client.request(
-                method, path, content=None if payload is None else orjson.dumps(payload)
-            )
-        except httpx.TransportError as problem:
-            raise broken(problem) from None
+        answer = await self._caller.request(method, path, None if payload is None else orjson.dumps(payload))
         try:
             _judge(answer, path)
         except RefusedError as problem:
@@ -90,19 +81,19 @@ class Client:
             value = orjson.loads(answer.content)
         except orjson.JSONDecodeError:
             # What answers so is something in between, not OpenMetadata.
-            raise UnavailableError(f"{answer.status_code} with what is no JSON: {say(answer)}") from None
+            raise UnavailableError(f"{answer.status} with what is no JSON: {say(answer)}") from None
         return value if isinstance(value, dict) else {}
 
 
-def _judge(answer: httpx.Response, path: str) -> None:
-    reason = f"{answer.status_code} {say(answer)}"
-    if answer.status_code == 404:
+def _judge(answer: Answer, path: str) -> None:
+    reason = f"{answer.status} {say(answer)}"
+    if answer.status == 404:
         if _NO_USER.search(reason) and not path.startswith("/users/"):
             raise UnavailableError(f"it does not know the token's user: {reason}", retry_after=30.0)
         raise MissingError(reason)
-    if answer.status_code == 409:
+    if answer.status == 409:
         raise ExistsError(reason)
-    if answer.status_code == 500:
+    if answer.status == 500:
         if _ROUTER.search(reason):
             raise RefusedError(f"{reason} (this version has no such request)")
         if any(sign in reason for sign in _LOGIN):
