@@ -63,14 +63,14 @@ def completed(info: Mapping[str, Any]) -> dict[str, Any]:
     Which column came from which is left to the statement's text.
     """
     session, statistics = info["session"], info["queryStats"]
-    output = info.get("output") or {}
+    output, version = info.get("output") or {}, info.get("version")
     return {
         "createTime": statistics["createTime"],
         "endTime": statistics["endTime"],
         "context": {
             **{key: session.get(key) for key in ("user", "source", "clientTags", "clientInfo", "catalog", "schema")},
             "queryType": info.get("queryType"),
-            "serverVersion": info.get("version"),
+            "serverVersion": version.get("version") if isinstance(version, dict) else version,
         },
         "metadata": {
             "queryId": info["queryId"],
