@@ -79,9 +79,12 @@ def test_what_cannot_be_read_is_said(dialect: Dialect, sql: str, reason: str) ->
         read(sql, dialect, TABLES, catalog="lakehouse", schema="silver")
 
 
-def test_reasons_do_not_quote_the_statement() -> None:
+@pytest.mark.parametrize(
+    "rest", ["'a secret' FROM WHERE", "'a secret", "1 /* a secret", '"a secret', "secret secret secret"]
+)
+def test_reasons_do_not_quote_the_statement(rest: str) -> None:
     with pytest.raises(Unreadable) as caught:
-        reading("INSERT INTO gold.late SELECT 'a secret' FROM WHERE")
+        reading(f"INSERT INTO gold.late SELECT {rest}")
     assert "secret" not in str(caught.value)
 
 

@@ -106,5 +106,5 @@ class Tables:
 def parts_of(node: exp.Table, *, lower: bool = False) -> list[str]:
     """Return the parts of a table's name, the catalog first."""
     if not all(isinstance(part, exp.Identifier) and part.name for part in node.parts):
-        raise Unreadable(f"the name of a table is made when the statement runs: {node.sql()[:200]}")
+        raise Unreadable("the name of a table is made when the statement runs")
     return [part.name.lower() if lower else part.name for part in node.parts]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from sqlglot import Dialect, TokenType, exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import SqlglotError, TokenError
 from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token
 
@@ -41,6 +41,8 @@ def parse(sql: str, dialect: str) -> exp.Expr | None:
         parser = _parser(dialect)(dialect=spoken)
         parser.steps_left = 10_000 + _STEPS_A_TOKEN * len(tokens)
         statements = [statement for statement in parser.parse(tokens, sql) if statement is not None]
+    except TokenError as error:
+        raise Unreadable("the statement cannot be parsed: a string, a name or a comment has no end") from error
     except SqlglotError as error:
         raise Unreadable(f"the statement cannot be parsed: {_first_line(error)}") from error
     except RecursionError as error:

@@ -77,7 +77,7 @@ class Queries:
         """A CTE that may select from itself: read again with what it gave, until it gives no more."""
         names = [column.name for column in cte.args["alias"].columns]
         first = cte.this
-        while isinstance(first, exp.SetOperation):
+        while isinstance(first, (exp.SetOperation, exp.Subquery)):
             first = first.this
         inside = self._with(cte.this, before)
         relation = self.relation(first, inside).renamed(names)
@@ -163,12 +163,11 @@ class Queries:
         group = select.args.get("group")
         if group is None:
             return NOTHING
-        parts: list[exp.Expr] = list(group.iter_expressions())
         if group.args.get("all"):
-            items = zip(select.expressions, columns, strict=False)
-            values = [value for item, (_, value) in items if not self.expressions.aggregates(item)]
+            items = [item for item in select.expressions if not self.expressions.aggregates(item)]
+            values = [value for item in items for _, value in self._item(item, scope).columns]
         else:
-            values = [self._key(part, columns, scope) for part in parts]
+            values = [self._key(part, columns, scope) for part in group.iter_expressions()]
         return self.budget.joined(values).deciding("GROUP_BY")
 
     def _windows_of_time(self, select: exp.Select, scope: Scope) -> None:

@@ -167,7 +167,7 @@ class Writes:
         given = []
         for part in assignments:
             if not (isinstance(part, exp.EQ) and isinstance(part.this, (exp.Column, exp.Dot, exp.Identifier))):
-                raise Unreadable(f"an assignment that is not understood: {part.sql()[:200]}")
+                raise Unreadable("an assignment that is not understood")
             name, whole = self._assigned_column(part.this, target, scope)
             value = self._queries.expressions.projected(part.expression, scope)
             given.append((name, value if whole else value.derived(TRANSFORMATION).written(value.text)))
@@ -225,6 +225,8 @@ class Writes:
 
     def delete(self, statement: exp.Delete) -> Draft:
         """DELETE: what decides which rows."""
+        if statement.args.get("using"):
+            raise Unreadable("DELETE … USING is not supported")
         target = self._tables.named(statement.this)
         return Draft(target, "delete", rows=self._where(statement, self._scope_of(statement.this)))
 
