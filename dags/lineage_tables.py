@@ -11,7 +11,7 @@ from lakehold.pipelines.lineage import LineageTables
 
 
 @dag(
-    # Without a start date the first run is at the next full hour, and an hour that was missed is not made up for.
+    # Without a start date the first run is seven minutes past the next hour; one that was missed is not made up for.
     schedule=CronTriggerTimetable("7 * * * *", timezone="UTC", run_immediately=False),
     catchup=False,
     max_active_runs=1,
