@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
@@ -30,6 +31,7 @@ _EVENTS = 500
 _RUNS = 50
 _PAUSE_SECONDS = 0.1
 """Between rounds, so that a stream of events is worked in by large steps."""
+_MOST_PAUSE_SECONDS = 1.0
 _LOOK_SECONDS = 5.0
 """How often to look for what other processes received or queued."""
 _LATER_SECONDS = 5.0
@@ -75,12 +77,24 @@ class Worker:
 
 
 async def drain(connection: AsyncConnection[TupleRow], sql: SqlReader) -> None:
-    """Work in all events and derive all runs that are due."""
+    """Work in all events and derive all runs that are due; by halves of the time while more events arrive."""
+    newest = await _newest(connection)
     while True:
+        began = time.monotonic()
         taken = await take.step(connection, sql.catalog, _EVENTS)
         derived = await derive.step(connection, sql, _RUNS)
         if not taken and not derived:
             return
+        before, newest = newest, await _newest(connection)
+        if newest != before:
+            # PostgreSQL's own work for this has no lower priority, and emitters wait for theirs.
+            await asyncio.sleep(min(time.monotonic() - began, _MOST_PAUSE_SECONDS))
+
+
+async def _newest(connection: AsyncConnection[TupleRow]) -> int | None:
+    cursor = await connection.execute("SELECT max(event_id) FROM event")
+    row = await cursor.fetchone()
+    return row[0] if row else None
 
 
 async def _serve_parent(worker: Worker, reader: Reader | None, sinks: Sinks) -> None:
