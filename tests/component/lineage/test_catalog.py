@@ -44,7 +44,7 @@ def ask(lake: MadeCatalog) -> Iterator[httpx.Client]:
         yield opened
 
 
-def until(look: Callable[[], Any], seconds: float = 12) -> Any:
+def until(look: Callable[[], Any], seconds: float = 60) -> Any:
     """Return what ``look`` finds once it is something."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -217,7 +217,7 @@ def test_a_program_s_snapshot_names_its_task_and_so_the_graph_knows_who_wrote_it
     send(ask, {**told, "job": {**told["job"], "facets": job}})
     lake.commit("ops.quality_results", **summary)
     assert until(covered(ask, "ops.quality_results", 1))["rederived"] == 0
-    runs = until(lambda: ask.get("/runs", params={"dataset": "ops.quality_results"}).json()["runs"], 20)
+    runs = until(lambda: ask.get("/runs", params={"dataset": "ops.quality_results"}).json()["runs"])
     assert [one["run_id"] for one in runs] == [str(run)]
     send(ask, event("flights_daily.gold.gate", run))
     assert until(lambda: [one for one in ask.get("/runs", params={"run": str(run)}).json()["runs"] if one["ended_at"]])

@@ -391,7 +391,7 @@ def test_lineage_covers_every_kind_of_statement(trino: Any) -> None:
     site = trino.site
     token = {"Authorization": f"Bearer {site.secrets['lineage.token']}"}
     address = f"http://127.0.0.1:{site.ports['lineage']}/api/v1/coverage"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     for name, expected in (("gold.covered", count), ("gold.covered_view", 1)):
         while True:
             found = httpx.get(address, params={"table": name}, headers=token, trust_env=False).json()
