@@ -21,7 +21,7 @@ SELECT {columns} FROM edge e
 WHERE {happened}{only} AND NOT EXISTS (
     SELECT 1 FROM edge o WHERE o.source_field = e.source_field AND o.target_field = e.target_field
         AND o.process_id = e.process_id AND o.how = e.how
-        AND o.first_seen <= {other} AND (o.ended_at IS NULL OR o.ended_at > {other}))
+        AND o.first_seen <= {other} AND coalesce(o.ended_at, 'infinity') > {other})
 ORDER BY edge_id LIMIT %(most)s
 """
 _CAME = (

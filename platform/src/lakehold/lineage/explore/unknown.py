@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from lakehold.lineage.explore.find import rows
 
-_VALID: LiteralString = "e.first_seen <= %(at)s AND (e.ended_at IS NULL OR e.ended_at > %(at)s)"
+_VALID: LiteralString = "e.first_seen <= %(at)s AND coalesce(e.ended_at, 'infinity') > %(at)s"
 # A run may write a table by several statements, and what one cannot say another may: a column that an edge of the
 # process leads into is known. Where a statement could not be read at all ('' in unknown), no column of it is.
 _UNKNOWN: LiteralString = """
