@@ -255,3 +255,17 @@ def test_a_real_service_as_the_endpoint(told: Any, endpoint: Endpoint, postgres:
             receiver.stop()
     with psycopg.connect(second) as connection:
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (50,)
+
+
+@pytest.mark.parametrize("status", [404, 400], ids=["no such address", "refuses everything"])
+def test_a_setting_that_is_wrong_puts_nothing_aside(
+    told: Any, server: FaultyServer, endpoint: Endpoint, status: int
+) -> None:
+    server.choose = lambda _request: Fault(status=status)
+    with told.client() as client:
+        send(client, [event_of(number, f"gold.t{number}") for number in range(40)])
+        until(lambda: sink(client)["attempts"] > 0)
+        assert sink(client)["letters"] == 0
+        server.choose = lambda _request: None
+        until(lambda: hurried(client) and sink(client)["behind"] == 0)
+    assert sorted(endpoint.numbers()) == list(range(40))

@@ -7,7 +7,7 @@ from typing import Any
 import openmetadata_schemas
 import pytest
 from fake_openmetadata import FakeOpenMetadata
-from faulty_http import Fault, FaultyServer, Request, serving
+from faulty_http import Answer, Fault, FaultyServer, Request, serving
 from made_graph import BEGIN, column
 from publishing import DAG_RUN, EDGES, Lineage, publishing, row, told, until
 
@@ -293,3 +293,11 @@ def test_order_is_kept_for_each_table(graph: Lineage, server: FaultyServer, fake
         sent = [len(request.json()["columns"]) for request in server.requests if b'"name":"delays"' in request.body]
     assert sent == sorted(sent)
     assert len(fake.entities["table"]["lakehold.lakehouse.gold.delays"]["columns"]) == 42
+
+
+def test_what_is_no_openmetadata_is_told_nothing_and_shown(graph: Lineage) -> None:
+    graph.edges("dbt:delays", EDGES)
+    with serving(lambda _request: Answer(404, b"<html>")) as other, publishing(graph.connection.info.dsn, other.url):
+        until(lambda: row(graph)[1] > 0)
+    assert row(graph)[3] == 0
+    assert "404 <html>" in row(graph)[2]

@@ -40,7 +40,7 @@ def test_retry_after(text: str, seconds: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("status", "meaning"),
-    [(400, RefusedError), (404, RefusedError), (413, RefusedError), (422, RefusedError), (301, RefusedError),
+    [(400, RefusedError), (413, RefusedError), (422, RefusedError), (404, UnavailableError), (301, UnavailableError),
      (401, UnavailableError), (403, UnavailableError), (408, UnavailableError), (429, UnavailableError),
      (502, UnavailableError), (503, UnavailableError), (500, FailedError), (501, FailedError)],
 )  # fmt: skip

@@ -13,6 +13,8 @@ from lakehold.lineage.sinks.model import RefusedError, UnavailableError
 
 _MESSAGES = ("message", "responseMessage", "error", "detail")
 _LATER = frozenset({408, 423, 425, 429, 502, 503, 504})
+_ELSEWHERE = frozenset({301, 302, 303, 307, 308, 404, 405, 406, 410, 415})
+"""Nothing at this address takes what we send: a setting is wrong, or a server is half installed; no item's fault."""
 _DENIED = frozenset({401, 403, 407})
 _DENIED_SECONDS = 30.0
 """A wrong token is mended by a person, who need not wait long afterwards."""
@@ -43,6 +45,8 @@ def judge(answer: Answer) -> None:
     reason = f"{status} {say(answer)}".strip()
     if status in _DENIED:
         raise UnavailableError(f"it does not let us in: {reason}", retry_after=retry_after(answer) or _DENIED_SECONDS)
+    if status in _ELSEWHERE:
+        raise UnavailableError(f"nothing takes it at this address: {reason}", retry_after=retry_after(answer))
     if status in _LATER:
         raise UnavailableError(reason, retry_after=retry_after(answer))
     if status >= 500:

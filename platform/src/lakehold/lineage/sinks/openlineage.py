@@ -19,6 +19,8 @@ from lakehold.lineage.sinks.model import Delivery, Item, Letter, Reads, RefusedE
 from lakehold.lineage.sinks.settings import Endpoint
 
 _CONNECTIONS = 8
+_TOO_MANY = 20
+"""Refused in one window, and none taken: that is no longer about these events."""
 _PATIENCE = 6
 """Times the endpoint may break (5xx) over one event before the next is tried, to learn whose fault it is."""
 
@@ -64,6 +66,11 @@ class OpenLineageSink:
             for index in range(len(window)):
                 group.create_task(one(index))
         self._blame(attempt)
+        if len(attempt.letters) >= _TOO_MANY and not attempt.taken:
+            reason = next(iter(attempt.letters.values())).reason
+            self._taken.difference_update(attempt.letters)
+            attempt.letters.clear()
+            attempt.problems.append(UnavailableError(f"it refuses everything: {reason}"))
         return self._settled(attempt)
 
     async def _one(self, item: Item, attempt: _Attempt) -> bool:
@@ -87,6 +94,7 @@ class OpenLineageSink:
             attempt.problems.append(problem)
             return False
         else:
+            attempt.taken += 1
             attempt.innocent |= bool(attempt.suspects)
         self._taken.add(item.key)
         return True
@@ -126,6 +134,7 @@ class _Attempt:
     letters: dict[str, Letter] = field(default_factory=dict)
     problems: list[UnavailableError] = field(default_factory=list)
     suspects: dict[str, tuple[Item, FailedError]] = field(default_factory=dict)
+    taken: int = 0
     innocent: bool = False
     """Whether the endpoint took another event after it broke over a suspect."""
 

@@ -91,6 +91,13 @@ class Worker:
             except UnavailableError as problem:
                 await self._wait(connection, page, problem)
                 continue
+            except (*LOST, book.LostPlaceError):
+                raise
+            except Exception as problem:
+                # A mistake of ours, or of who answers: it is on record where the sink stands, and tried again.
+                log.exception("sink %s stays where it is", name)
+                await self._wait(connection, page, UnavailableError(f"{type(problem).__name__}: {problem}"))
+                continue
             if not busy:
                 await asyncio.sleep(_POLL_SECONDS)
 
