@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lakehold.config.settings import CatalogSettings
+from lakehold.config.settings import CatalogSettings, Settings
 from lakehold.errors import ConfigError
-from lakehold.local.secretfiles import outside_secrets
+from lakehold.local.secretfiles import outside_secrets, sink_secrets
 from lakehold.tables.catalog import CREDENTIAL, TOKEN
 
 
@@ -52,3 +52,32 @@ def test_a_file_that_cannot_be_meant_is_refused_without_showing_it(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"catalog.token_file: .*missing cannot be read"):
         outside_secrets(catalog(token_file="missing"), tmp_path)
+
+
+def test_those_who_are_told_of_lineage_have_their_tokens_in_files(tmp_path: Path) -> None:
+    assert sink_secrets(Settings(), tmp_path) == {}
+    write(tmp_path / "bot", "a-token")
+    settings = Settings.model_validate(
+        {
+            "openlineage": {"url": "https://marquez.example/api/v1/lineage", "token_file": "bot"},
+            "openmetadata": {"url": "https://om.example", "token_file": "bot"},
+        }
+    )
+    assert sink_secrets(settings, tmp_path) == {"openlineage.token": "a-token", "openmetadata.token": "a-token"}
+    write(tmp_path / "bot", "a-token", 0o644)
+    with pytest.raises(ConfigError, match="openlineage.token_file: .*open to other users"):
+        sink_secrets(settings, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"openmetadata": {"url": "https://om.example"}},
+        {"openmetadata": {"token_file": "bot"}},
+        {"openmetadata": {"url": "https://om.example", "token_file": "bot", "service": "a.b"}},
+        {"openlineage": {"token_file": "bot"}},
+    ],
+)
+def test_half_a_sink_is_refused(section: dict[str, dict[str, str]]) -> None:
+    with pytest.raises(ValueError, match="token_file|service"):
+        Settings.model_validate(section)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakehold.cli.context import OUT, Context
+from lakehold.errors import DataError
 from lakehold.lineage.client import order, question
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, instead of a table.")
@@ -26,12 +27,11 @@ def sinks(forget: str, *, as_json: bool) -> None:
     A sink that was taken out of the settings keeps what it was not told from being removed by retention, until it is
     forgotten.
     """
-    service = _service()
     if forget:
-        order(*service, "DELETE", f"sinks/{forget}")
+        _order("DELETE", f"sinks/{forget}")
         OUT.print(f"{forget} is forgotten, with its letters.")
         return
-    rows = question(*service, "sinks", {})["sinks"]
+    rows = question(*_service(), "sinks", {})["sinks"]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
@@ -73,11 +73,18 @@ def replay(sink: str, ids: tuple[int, ...], *, everything: bool) -> None:
     if everything and ids:
         raise click.UsageError("--everything and --letter exclude each other.")
     wanted: dict[str, Any] = {"everything": True} if everything else {"letters": list(ids)} if ids else {}
-    answer = order(*_service(), "POST", f"sinks/{sink}/replay", wanted)
+    answer = _order("POST", f"sinks/{sink}/replay", wanted)
     if everything:
         OUT.print(f"{sink} is told everything again; `lakehold lineage sinks` shows how far it is.")
     else:
         OUT.print(f"{answer['letters']} letters are sent to {sink} again; `lakehold lineage letters` shows what stays.")
+
+
+def _order(method: str, path: str, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    try:
+        return order(*_service(), method, path, wanted)
+    except DataError as problem:
+        raise DataError(problem.why or problem.what, remedy="lakehold lineage sinks") from None
 
 
 def _table(rows: list[Mapping[str, Any]]) -> None:
