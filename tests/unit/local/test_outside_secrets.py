@@ -65,7 +65,7 @@ def test_those_who_are_told_of_lineage_have_their_tokens_in_files(tmp_path: Path
     )
     assert sink_secrets(settings, tmp_path) == {"openlineage.token": "a-token", "openmetadata.token": "a-token"}
     write(tmp_path / "bot", "a-token", 0o644)
-    with pytest.raises(ConfigError, match="openlineage.token_file: .*open to other users"):
+    with pytest.raises(ConfigError, match=r"openlineage.token_file: .*open to other users"):
         sink_secrets(settings, tmp_path)
 
 
@@ -79,5 +79,5 @@ def test_those_who_are_told_of_lineage_have_their_tokens_in_files(tmp_path: Path
     ],
 )
 def test_half_a_sink_is_refused(section: dict[str, dict[str, str]]) -> None:
-    with pytest.raises(ValueError, match="token_file|service"):
+    with pytest.raises(ValueError, match=r"token_file|service"):
         Settings.model_validate(section)
