@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,23 +80,34 @@ class Events:
         return event
 
 
-def on_spark(site: Site, cases: Sequence[Case], tables: Tables, folder: Path) -> dict[str, Told]:
-    """Run cases in one Spark application, as the operator starts one."""
+def key(case: Case) -> str:
+    """Return the name of a case among those of all engines."""
+    return f"{case.engine}.{case.name}"
+
+
+def on_spark(
+    site: Site, cases: Sequence[Case], tables: Tables, folder: Path, until: float = math.inf
+) -> Iterator[tuple[Case, Told]]:
+    """Run cases in one Spark application, as the operator starts one.
+
+    No case begins after ``until`` (seconds since 1970).
+    """
     events, platform = Events(site), platform_of(site)
     wanted, answers, described = (folder / name for name in ("cases.json", "answers.json", "platform.json"))
     described.write_text(platform.dumps(), encoding="utf-8")
-    keys = ("name", "before", "made", "statement", "frame", "target")
+    keys = ("before", "made", "statement", "frame", "target")
     given = {
         "url": events.url,
         "token": events.token,
         "catalog": site.settings.catalog.name,
+        "until": min(until, time.time() + 86400),
         "tables": {name: dict(columns) for name, columns in tables.items()},
-        "cases": [{key: _plain(getattr(case, key)) for key in keys} for case in cases],
+        "cases": [{"name": key(case)} | {name: _plain(getattr(case, name)) for name in keys} for case in cases],
     }
     wanted.touch(mode=0o600)
     wanted.write_text(json.dumps(given), encoding="utf-8")
-    archive = spark_submit.archive(platform)
-    command = spark_submit.command(platform, archive.flags("golden"), {}, _PROGRAM)
+    # Without the archive of classes: it is written when a JVM ends, and there will be no second one.
+    command = spark_submit.command(platform, [], {}, _PROGRAM)
     subprocess.run(
         [*command, str(wanted), str(answers)],
         env={
@@ -105,20 +117,20 @@ def on_spark(site: Site, cases: Sequence[Case], tables: Tables, folder: Path) ->
         },
         check=True,
     )
-    archive.keep("golden")
     found = json.loads(answers.read_text(encoding="utf-8"))
-    return {
-        name: Told(error=one["error"]) if one["error"] else Told(events.between(one["after"], one["until"]))
-        for name, one in found.items()
-    }
+    for case in cases:
+        if one := found.get(key(case)):
+            yield case, Told(error=one["error"]) if one["error"] else Told(events.between(one["after"], one["until"]))
 
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, str) else list(value)
 
 
-def on_trino(site: Site, cases: Sequence[Case], tables: Tables) -> dict[str, Told]:
-    """Run cases on Trino as admin, one after the other."""
+def on_trino(
+    site: Site, cases: Sequence[Case], tables: Tables, _folder: Path | None = None, until: float = math.inf
+) -> Iterator[tuple[Case, Told]]:
+    """Run cases on Trino as admin, as :func:`on_spark` does on Spark."""
     events = Events(site)
     with closing(connect(site, "admin")) as connection:
 
@@ -128,13 +140,17 @@ def on_trino(site: Site, cases: Sequence[Case], tables: Tables) -> dict[str, Tol
             cursor.fetchall()
             return str(cursor.query_id)
 
-        def create(names: Iterable[str]) -> None:
-            for name in names:
-                drop(name)
+        made: set[str] = set()
+
+        def ensure(case: Case) -> None:
+            text = " ".join([case.target, *case.before, case.statement])
+            for name in sorted(name for name in tables.keys() - made if name in text.replace('"', "")):
                 listed = ", ".join(f'"{column}" {kind}' for column, kind in tables[name].items())
                 execute(f"CREATE TABLE {name} ({listed})")
+                made.add(name)
 
         def drop(name: str) -> None:
+            made.discard(name)
             for kind in ("VIEW", "TABLE"):
                 try:
                     execute(f"DROP {kind} IF EXISTS {name}")
@@ -142,20 +158,20 @@ def on_trino(site: Site, cases: Sequence[Case], tables: Tables) -> dict[str, Tol
                     if error.error_name not in {"GENERIC_USER_ERROR", "TABLE_NOT_FOUND", "UNSUPPORTED_TABLE_TYPE"}:
                         raise
 
-        create(tables)
-        told: dict[str, Told] = {}
         for case in cases:
+            if time.time() > until:
+                break
+            ensure(case)
             try:
                 for statement in case.before:
                     execute(statement)
-                told[case.name] = Told(events.of_job(execute(case.statement)))
+                yield case, Told(events.of_job(execute(case.statement)))
             except TrinoQueryError as error:
-                told[case.name] = Told(error=f"{error.error_name}: {error.message}"[:500])
+                yield case, Told(error=f"{error.error_name}: {error.message}"[:500])
             for name in {case.target, *case.made} - tables.keys():
                 drop(name)
             if case.before and case.target in tables:
-                create([case.target])
-        return told
+                drop(case.target)
 
 
 class Names:
