@@ -198,6 +198,11 @@ def test_an_event_the_endpoint_always_breaks_over_does_not_stop_the_others(
         until(lambda: sink(client)["behind"] == 0)
         (letter,) = client.get("/api/v1/letters").json()["letters"]
         assert "500 ouch" in letter["reason"]
+        # Sent again too early, it stays a letter, and does not stop the others either.
+        assert hurried(client)
+        until(lambda: client.get("/api/v1/letters").json()["letters"][0]["asked_at"] is None)
+        send(client, [event_of(5, "gold.t")])
+        until(lambda: endpoint.numbers() == [0, 1, 3, 4, 5])
 
 
 def test_a_wrong_token_costs_nothing(told: Any, server: FaultyServer, endpoint: Endpoint) -> None:

@@ -18,7 +18,8 @@ from psycopg.rows import TupleRow
 
 from lakehold.lineage.database import LOST, connect
 from lakehold.lineage.sinks import book, feed
-from lakehold.lineage.sinks.model import Delivery, EmptiedError, Item, Sink, UnavailableError
+from lakehold.lineage.sinks.answers import FailedError
+from lakehold.lineage.sinks.model import Delivery, EmptiedError, Item, Letter, Sink, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,11 @@ class Worker:
         if letters:
             delivery = await self._sink.deliver(connection, letters)
             await book.settle(connection, self._sink.name, letters[: delivery.done], delivery.letters)
+            if isinstance(delivery.problem, FailedError):
+                # What it still breaks over stays a letter, and does not keep everything else waiting.
+                left, reason = letters[delivery.done :], str(delivery.problem)
+                stuck = [Letter(key=item.key, reason=reason, body=item.body) for item in left]
+                await book.settle(connection, self._sink.name, left, stuck)
             await self._after(connection, page, delivery)
             return True
         window, backfill = await self._next(connection, page)
