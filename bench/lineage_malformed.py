@@ -80,7 +80,7 @@ def measure(state: Path, bodies: int, senders: int) -> dict[str, Any]:
         server = _server(port)
         before, began = server.memory_info().rss, time.monotonic()
         with ThreadPoolExecutor(senders) as pool:
-            done = list(pool.map(lambda seed: send(client, seed, bodies // senders), range(senders)))
+            done = list(pool.map(lambda seed: send(client, seed, -(-bodies // senders)), range(senders)))
         seconds = time.monotonic() - began
         statuses = sum((counts for counts, _ in done), Counter[int]())
         missing = [run for _, runs in done for run in runs if not client.get(f"/api/v1/runs?run={run}").json()["runs"]]
