@@ -1,6 +1,6 @@
 // What a picture is made of: a card for every table with a row for every column that has an edge, and where lines end.
 
-export const WIDTH = 230;
+export const WIDTH = 206;
 const HEAD = 50;
 const ROW = 24;
 const FOOT = 8;
@@ -48,7 +48,7 @@ export function pull(start, end, bends) {
   const pulls = [];
   for (let i = 0; i + 1 < points.length; i += 2) {
     const [a, b] = [points[i], points[i + 1]];
-    const reach = Math.max(40, Math.abs(b.x - a.x) / 2);
+    const reach = Math.max(24, Math.abs(b.x - a.x) / 2);
     pulls.push({ x: a.x + reach, y: a.y }, { x: b.x - reach, y: b.y });
   }
   const [dx, dy] = [end.x - start.x, end.y - start.y];

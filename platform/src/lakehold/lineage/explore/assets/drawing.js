@@ -76,10 +76,10 @@ export class Drawing {
   }
 
   fit() {
-    this.cy.fit(undefined, 30);
+    this.cy.fit(undefined, 24);
     const focused = this.focus && this.byId.get(this.focus.node);
     if (this.cy.zoom() > 1) this.cy.zoom(1);
-    if (focused && this.cy.zoom() < 0.6) {
+    if (focused && this.cy.zoom() < 0.5) {
       this.cy.zoom(0.8);
       this.cy.center(this.cy.getElementById(`n${focused.id}`));
     } else this.cy.center();

@@ -4,7 +4,7 @@
 // of its box. The answer has the middle of every box, and for every link the points it must pass between boxes.
 // Linear in boxes and links but for sorting within a layer, so thousands take a fraction of a second.
 
-const GAP_X = 110;
+const GAP_X = 64;
 const GAP_Y = 22;
 const SWEEPS = 8;
 const BEND = 10; // height kept free for a link that passes a layer
