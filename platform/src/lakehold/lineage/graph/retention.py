@@ -15,15 +15,15 @@ _MOST = 2000
 """Rows of one transaction, so that nobody waits for it."""
 
 # A stage that never began (nothing to read the catalog of, say) holds nothing up.
-_FLOOR: LiteralString = """
-SELECT least((SELECT min(position) FROM stage WHERE name IN ('graph', 'graph2') OR position > 0),
-             (SELECT min(position) FROM sink WHERE reads = 'event'))
-"""
-# A run whose events are gone is never derived again: it would seem to have read and written nothing.
+_STAGES: LiteralString = "SELECT min(position) FROM stage WHERE name IN ('graph', 'graph2') OR position > 0"
+_SINKS: LiteralString = "SELECT min(position) FROM sink WHERE reads = 'event'"
+# A run whose events are gone is never derived again: it would seem to have read and written nothing. A sink that is
+# behind for as long again is not waited for.
 _EVENTS: LiteralString = """
 WITH old AS MATERIALIZED (
     SELECT e.event_id, e.run_id FROM event e LEFT JOIN run r ON r.run_id = e.run_id
-    WHERE e.event_id <= %(floor)s AND e.received_at < now() - make_interval(days => %(events)s)
+    WHERE e.event_id <= %(stages)s AND e.received_at < now() - make_interval(days => %(events)s)
+        AND (e.event_id <= %(sinks)s OR e.received_at < now() - make_interval(days => 2 * %(events)s))
         AND (r.run_id IS NULL OR r.ended_as IS NOT NULL OR r.closed_at IS NOT NULL)
     ORDER BY e.event_id LIMIT %(most)s),
 sealed AS (UPDATE run SET sealed = true WHERE NOT sealed AND run_id IN (SELECT run_id FROM old))
@@ -156,9 +156,12 @@ _ALL: tuple[LiteralString, ...] = (
 
 async def apply(connection: AsyncConnection[TupleRow], *, events_days: int, history_days: int) -> None:
     """Remove everything that is older than it may be."""
-    cursor = await connection.execute(_FLOOR)
-    floor = (await cursor.fetchone() or (0,))[0]
-    values = {"floor": floor, "events": events_days, "history": history_days, "most": _MOST}
+    stages = await _position(connection, _STAGES)
+    sinks = await _position(connection, _SINKS)
+    values = {
+        "stages": stages or 0, "sinks": stages or 0 if sinks is None else sinks,
+        "events": events_days, "history": history_days, "most": _MOST,
+    }  # fmt: skip
     for statement in _ALL:
         while True:
             async with connection.transaction():
@@ -167,3 +170,9 @@ async def apply(connection: AsyncConnection[TupleRow], *, events_days: int, hist
                 cursor = await connection.execute(statement, values)
             if cursor.rowcount < _MOST:
                 break
+
+
+async def _position(connection: AsyncConnection[TupleRow], statement: LiteralString) -> int | None:
+    cursor = await connection.execute(statement)
+    row = await cursor.fetchone()
+    return row[0] if row else None
