@@ -18,7 +18,7 @@ from lakehold.cli.lineage_page import page
 from lakehold.cli.lineage_sinks import letters, replay, sinks
 from lakehold.lineage.client import ask
 
-_STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan"}
+_STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan", "CLOSED": "dim"}
 _LONG = {"job", "dataset", "namespace", "inputs → outputs", "parent", "reason", "begins with"}
 """Columns that may break over lines where the terminal is narrow."""
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, instead of a table.")
@@ -36,7 +36,7 @@ def lineage() -> None:
 @lineage.command()
 @click.option("--job", default="", help="Only jobs whose name contains this.")
 @click.option("--dataset", default="", help="Only runs that read or wrote a dataset whose name contains this.")
-@click.option("--state", default="", help="Only runs in this state: RUNNING, COMPLETE, FAIL or ABORT.")
+@click.option("--state", default="", help="Only runs in this state: RUNNING, COMPLETE, FAIL, ABORT or CLOSED.")
 @click.option("--parent", default="", help="Only runs started by the run of this id.")
 @click.option("--since", default="", help="Only runs begun at or after this time (ISO 8601).")
 @_LIMIT
