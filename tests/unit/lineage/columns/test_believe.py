@@ -74,11 +74,21 @@ def test_the_statement_tells_a_constant_from_what_is_unknown() -> None:
     assert dict(chosen.reading.unknown) == {"u": "python_udf: its result is not in the statement"}
 
 
-def test_a_statement_we_could_not_read_leaves_what_the_engine_tells() -> None:
-    told = reading(edge("a", "x"))
-    chosen = believe.choose(told, reading(), "trino", "insert")
+def test_a_view_of_the_session_is_taken_from_the_engine() -> None:
+    why = "v is no table of the catalog"
+    told = reading(edge("a", "x"), edge("b", WHOLE, "FILTER"))
+    sql = Reading(TARGET, "insert", frozenset(), frozenset(), {"x": why, "c": why, WHOLE: why})
+    chosen = believe.choose(told, sql, "spark", "insert")
     assert chosen is not None
-    assert chosen.by == {edge("a", "x"): "facet"}
+    assert chosen.by == {edge("a", "x"): "facet", edge("b", WHOLE, "FILTER"): "facet"}
+    assert chosen.reading.inputs == {SOURCE}
+    assert dict(chosen.reading.unknown) == {"c": why}
+
+
+def test_a_statement_that_reads_nothing_is_believed() -> None:
+    chosen = believe.choose(reading(edge("a", "x")), reading(), "trino", "insert")
+    assert chosen is not None
+    assert chosen.reading.edges == frozenset()
 
 
 def test_the_written_table_has_the_name_the_engine_gives() -> None:

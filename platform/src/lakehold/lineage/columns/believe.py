@@ -1,7 +1,8 @@
 """Whom to believe about columns: the engine's own facet, or its SQL as we read it; which, for whom, is data.
 
-The rules are measurements: ``docs/reference/lineage-accuracy.md`` compares both with graphs drawn by hand, on real
-engines, and ``bench/lineage_accuracy.py`` writes it again for another version.
+A statement we can read is believed first: it says what was meant. What is not in it (a view of the session, a frame,
+which has no statement at all) is the engine's to tell. ``bench/lineage_accuracy.py`` compares both with graphs drawn by
+hand, on the real engines.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ RULES: tuple[Rule, ...] = (
     Rule("trino", _CHANGES, "sql", "Trino tells no columns of MERGE, UPDATE and DELETE"),
     Rule("trino", frozenset({ANY}), "sql", "Trino tells which columns, not how, and nothing of joins and filters"),
     Rule("spark", _CHANGES, "sql", "Spark tells each column of a copy-on-write change as made from itself only"),
-    Rule("spark", frozenset({ANY}), "facet", "Spark tells columns of what it plans, temporary views and frames too"),
+    Rule(
+        "spark", frozenset({ANY}), "sql", "Spark tells what its optimizer left, and looks through views"
+    ),
     Rule(ANY, frozenset({ANY}), "sql", "nobody has measured what this engine tells of columns"),
 )
 """The first rule that fits decides."""
@@ -71,8 +74,6 @@ def choose(facet: Reading | None, sql: Reading | None, engine: str, kind: str) -
     sql = _renamed(sql, told.target)
     first = rule(engine, kind).first
     if first == "facet" and told.edges:
-        return _completed(told, sql, "facet", "sql")
-    if first == "sql" and not sql.edges and not sql.unknown and told.edges and kind not in _CHANGES:
         return _completed(told, sql, "facet", "sql")
     return _completed(sql, told, "sql", "facet")
 
