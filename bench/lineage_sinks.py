@@ -46,6 +46,7 @@ ARRIVAL = TASKS_A_MINUTE / 60 * EVENTS_A_TASK
 _KNOWN = 400
 """Events before the hour: both know every table and edge by then, as in an installation that has run for a day."""
 _TABLES, _JOBS, _COLUMNS = 60, 40, 20
+_RUNS_OF_A_DAG = 24
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 _BATCH = 50
 _FLAT_MB = 60
@@ -64,8 +65,9 @@ class Endpoint:
     def __call__(self, request: Request) -> Answer:
         """Take one."""
         event = json.loads(request.body)
+        about = event["outputs"] or [event["job"]]
         with self.lock:
-            self.by_table[event["outputs"][0]["name"]].append(int(event["producer"].rpartition(":")[2]))
+            self.by_table[about[0]["name"]].append(int(event["producer"].rpartition(":")[2]))
         return Answer(201)
 
     def told(self) -> int:
@@ -82,13 +84,19 @@ class Endpoint:
 
 
 def events(first: int, count: int) -> Iterator[dict[str, Any]]:
-    """Make runs of jobs that read two tables and write a third, of the size engines' events have."""
+    """Make runs of jobs that read two tables and write a third, of the size engines' events have, and runs of DAGs.
+
+    A table gets another column every 1,000 events, so that there is something to tell a catalog.
+    """
     for number in range(first, first + count):
+        if number // 2 % _RUNS_OF_A_DAG == 0:
+            yield _padded(_of_a_dag(number))
+            continue
         job = (number // 2) % _JOBS
         run = uuid.uuid5(uuid.NAMESPACE_URL, f"run {number // 2}")
         sources = [f"silver.t{(job * 7 + side) % _TABLES}" for side in (0, 1)]
         target = f"gold.t{job % _TABLES}"
-        names = [f"c{column}" for column in range(_COLUMNS)]
+        names = [f"c{column}" for column in range(_COLUMNS + number // 1000 % 10)]
         lineage = {
             name: {
                 "inputFields": [
@@ -112,9 +120,31 @@ def events(first: int, count: int) -> Iterator[dict[str, Any]]:
             "producer": f"urn:bench:{number}",
             "schemaURL": "urn:bench",
         }
-        text = len(json.dumps(event))
-        event["run"]["facets"] = {"padding": {"text": uuid.uuid5(run, "p").hex * (max(EVENT_BYTES - text, 0) // 32)}}
-        yield event
+        yield _padded(event)
+
+
+def _of_a_dag(number: int) -> dict[str, Any]:
+    """Make an event of a DAG's run as Airflow sends it."""
+    tasks = {f"task_{job}": {"operator": "bench.Task", "downstream_task_ids": []} for job in range(_JOBS)}
+    job = {"jobType": {"jobType": "DAG", "integration": "AIRFLOW"}, "airflow": {"tasks": tasks}}
+    state = {"airflowState": {"tasksState": dict.fromkeys(tasks, "success")}} if number % 2 else {}
+    return {
+        "eventType": "COMPLETE" if number % 2 else "START",
+        "eventTime": (_BEGIN + timedelta(seconds=number)).isoformat(),
+        "run": {"runId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"run {number // 2}")), "facets": state},
+        "job": {"namespace": "lakehold", "name": "bench", "facets": job},
+        "inputs": [],
+        "outputs": [],
+        "producer": f"urn:bench:airflow:{number}",
+        "schemaURL": "urn:bench",
+    }
+
+
+def _padded(event: dict[str, Any]) -> dict[str, Any]:
+    lacking = EVENT_BYTES - len(json.dumps(event))
+    text = uuid.uuid5(uuid.NAMESPACE_URL, event["producer"]).hex * (max(lacking, 0) // 32)
+    event["run"].setdefault("facets", {})["padding"] = {"text": text}
+    return event
 
 
 def send(client: httpx.Client, first: int, count: int) -> float:
@@ -234,6 +264,7 @@ def verdict(numbers: dict[str, Any], endpoint: Endpoint, fake: FakeOpenMetadata)
     numbers["lost"] = numbers["events"] + _KNOWN - endpoint.told()
     numbers["out_of_order"] = endpoint.out_of_order()
     numbers["fake_openmetadata_edges"] = len(fake.edges)
+    numbers["fake_openmetadata_runs"] = len(fake.statuses)
     checks = {
         "an event was lost": numbers["lost"] == 0,
         "an event overtook another of its table": numbers["out_of_order"] == 0,
@@ -241,6 +272,9 @@ def verdict(numbers: dict[str, Any], endpoint: Endpoint, fake: FakeOpenMetadata)
         "the endpoint is not told at 10 times the arrival": numbers["openlineage_times_arrival"] >= 10,
         "OpenMetadata is not told at 10 times the arrival": numbers["fake_openmetadata_times_arrival"] >= 10,
         "memory grows": numbers["memory_mb_most"] - numbers["memory_mb_most_while_away"] <= _FLAT_MB,
+        "a run is missing": numbers["fake_openmetadata_runs"] == len(
+            {number // 2 for number in range(numbers["events"] + _KNOWN) if number // 2 % _RUNS_OF_A_DAG == 0}
+        ),
         "an edge is missing": numbers["fake_openmetadata_edges"] == len(
             {(job % _TABLES, (job * 7 + side) % _TABLES) for job in range(_JOBS) for side in (0, 1)}
         ),

@@ -69,6 +69,9 @@ class OpenMetadataSink:
         try:
             session = self._session(connection)
             await self._places(session, keys, letters)
+            runs = [key.removeprefix("run:") for key in keys if key.startswith("run:")]
+            dags = await reading.perhaps_dags(connection, runs)
+            keys = [key for key in keys if not key.startswith("run:") or key.removeprefix("run:") in dags]
             steps: dict[str, Callable[[str], Awaitable[None]]] = {
                 "run": lambda id_: publish_run(session, id_),
                 "edge": lambda id_: publish_edge(session, *_pair(id_)),

@@ -48,6 +48,10 @@ SELECT r.run_id, j.name, r.state, coalesce(r.started_at, r.first_seen), r.ended_
     r.run_id = (SELECT l.run_id FROM run l WHERE l.job_id = r.job_id ORDER BY l.first_seen DESC, l.run_id LIMIT 1)
 FROM run r JOIN job j USING (job_id) WHERE r.run_id = %s AND r.parent_run_id IS NULL
 """
+_OF_AIRFLOW = """
+SELECT r.run_id::text FROM run r WHERE r.run_id = ANY(%s::uuid[]) AND r.parent_run_id IS NULL
+    AND EXISTS (SELECT 1 FROM event e WHERE e.run_id = r.run_id AND e.producer LIKE '%%airflow%%')
+"""
 _RUN_EVENTS = """
 SELECT body FROM event WHERE run_id = %s AND producer LIKE '%%airflow%%' ORDER BY event_id DESC LIMIT 20
 """
@@ -105,6 +109,12 @@ async def pair(connection: Connection, source: int, target: int) -> Pair:
         sql=statement[0] if statement else "",
         root_run=str(root[0]) if root and root[0] else "",
     )
+
+
+async def perhaps_dags(connection: Connection, ids: Iterable[str]) -> set[str]:
+    """Return those of many runs that may be of a DAG: Airflow told of them, and nothing started them."""
+    cursor = await connection.execute(_OF_AIRFLOW, (list(ids),))
+    return {row[0] for row in await cursor.fetchall()}
 
 
 async def dag_run(connection: Connection, run_id: str) -> DagRun | None:
