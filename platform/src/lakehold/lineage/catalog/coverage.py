@@ -33,7 +33,12 @@ SELECT h.table_name, h.snapshot_id, h.committed_at, h.operation, h.summary, h.ru
 FROM here h LEFT JOIN run r USING (run_id) LEFT JOIN job j USING (job_id)
 WHERE h.matched_by IS NULL ORDER BY h.committed_at DESC, h.table_name, h.snapshot_id LIMIT %(limit)s
 """
-_READING = "SELECT read_at, problem, unread FROM catalog_reading WHERE catalog = %s"
+# One who has not looked for half a minute cannot say that nothing is missing.
+_READING = """
+SELECT read_at, unread, CASE WHEN problem <> '' OR read_at > clock_timestamp() - interval '30 s' THEN problem
+    ELSE 'it was last read at ' || to_char(read_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' END AS problem
+FROM catalog_reading WHERE catalog = %s
+"""
 _BEHIND = """
 SELECT coalesce(sum((SELECT count(*) FROM event WHERE event_id > s.position)), 0)::bigint AS behind FROM stage s
 WHERE s.name IN ('graph', 'graph2', 'catalog')
