@@ -31,7 +31,7 @@ from lakehold.lineage.model import WHOLE  # noqa: E402 - the harness is found by
 if TYPE_CHECKING:
     from engine_lineage import Believed, Told
     from golden import Case
-    from lakehold.lineage.model import ColumnEdge, Reading
+    from lakehold.lineage.model import ColumnEdge
 
 PAGE = CHECKOUT / "docs" / "reference" / "lineage-accuracy.md"
 _ON_SPARK, _ON_TRINO = ("spark", "frames"), ("trino", "dbt")
@@ -89,7 +89,7 @@ def differences(edges: frozenset[ColumnEdge], golden: frozenset[ColumnEdge]) -> 
     ]
 
 
-def compare(case: Case, told: Told, own: Reading | None, ours: Believed) -> Row:
+def compare(case: Case, told: Told, own: frozenset[ColumnEdge], ours: Believed) -> Row:
     """Grade one statement."""
     if told.error:
         return Row(case.engine, case.name, case.kind, "refused", "refused", "", [told.error])
@@ -101,7 +101,7 @@ def compare(case: Case, told: Told, own: Reading | None, ours: Believed) -> Row:
         if column or not beyond:
             grade_of_ours, found = "not said to be unknown", [*found, f"- {column} is unknown"]
     believed = "+".join(sorted(set(ours.by.values())))
-    own_grade = grade(own.edges if own else frozenset(), case.edges)
+    own_grade = grade(own, case.edges)
     return Row(case.engine, case.name, case.kind, own_grade, grade_of_ours, believed, found)
 
 

@@ -146,7 +146,7 @@ def on_trino(
             text = " ".join([case.target, *case.before, case.statement])
             for name in sorted(name for name in tables.keys() - made if name in text.replace('"', "")):
                 listed = ", ".join(f'"{column}" {kind}' for column, kind in tables[name].items())
-                execute(f"CREATE TABLE {name} ({listed})")
+                execute(f"CREATE TABLE IF NOT EXISTS {name} ({listed})")
                 made.add(name)
 
         def drop(name: str) -> None:
@@ -195,11 +195,11 @@ class Names:
         return self._places.get((namespace, name)) or Table(namespace, name.strip("/"))
 
 
-def own(case: Case, told: Told, names: Names) -> Reading | None:
-    """Return what the engine itself says of the table the case writes."""
+def own(case: Case, told: Told, names: Names) -> frozenset[ColumnEdge]:
+    """Return what the engine itself says of the table the case writes, just as it says it."""
     target = names("trino://", case.target)
-    found = facets.merge(reading for event in told.events for reading in facets.read_all(event, names))
-    return next((reading for reading in found if reading.target == target), None)
+    found = (reading for event in told.events for reading in facets.read_all(event, names, as_told=True))
+    return frozenset(edge for reading in found if reading.target == target for edge in reading.edges)
 
 
 @dataclass(frozen=True)

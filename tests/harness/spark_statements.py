@@ -48,7 +48,7 @@ class Session:
             if not any(made.partition(".")[0] == name.partition(".")[0] for made in self._made):
                 self.spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {name.partition('.')[0]}")
             listed = ", ".join(f"{column} {kind}" for column, kind in tables[name].items())
-            self.spark.sql(f"CREATE TABLE {name} ({listed}) USING iceberg")
+            self.spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({listed}) USING iceberg")
             self._made.add(name)
 
     def drop(self, name: str) -> None:

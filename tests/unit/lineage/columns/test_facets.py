@@ -253,3 +253,31 @@ def test_nothing_an_event_holds_makes_it_fail(facet: Any, outputs: Any, inputs: 
 
 def resolve_any(namespace: str, name: str) -> Table:
     return Table(namespace, name)
+
+
+def test_spark_tells_a_copy_on_write_merge_as_copies_of_the_table() -> None:
+    told = lines(facets.read(recorded("spark_merge_copy_on_write"), resolve))
+    assert [line for line in told if "-> *" not in line] == [
+        "gold.names.carrier -> carrier IDENTITY",
+        "gold.names.name -> name IDENTITY",
+    ]
+
+
+def test_spark_tells_a_merge_on_read_with_its_source() -> None:
+    told = lines(facets.read(recorded("spark_merge_on_read"), resolve))
+    assert [line for line in told if "-> *" not in line] == [
+        "bronze.airlines.carrier -> carrier IDENTITY",
+        "bronze.airlines.name -> name IDENTITY",
+        "gold.names.carrier -> carrier IDENTITY",
+        "gold.names.name -> name IDENTITY",
+    ]
+
+
+def test_an_inner_join_is_no_filter_unless_it_is_wanted_as_told() -> None:
+    event = recorded("spark_create_join")
+    (told,) = facets.read_all(event, resolve, as_told=True)
+    assert "bronze.airlines.carrier -> * FILTER" in lines(told)
+    assert [line for line in lines(facets.read(event, resolve)) if "-> *" in line] == [
+        "bronze.airlines.carrier -> * JOIN",
+        "silver.flights.carrier -> * JOIN",
+    ]

@@ -46,9 +46,7 @@ RULES: tuple[Rule, ...] = (
     Rule("trino", _CHANGES, "sql", "Trino tells no columns of MERGE, UPDATE and DELETE"),
     Rule("trino", frozenset({ANY}), "sql", "Trino tells which columns, not how, and nothing of joins and filters"),
     Rule("spark", _CHANGES, "sql", "Spark tells each column of a copy-on-write change as made from itself only"),
-    Rule(
-        "spark", frozenset({ANY}), "sql", "Spark tells what its optimizer left, and looks through views"
-    ),
+    Rule("spark", frozenset({ANY}), "sql", "Spark tells what its optimizer left, and looks through views"),
     Rule(ANY, frozenset({ANY}), "sql", "nobody has measured what this engine tells of columns"),
 )
 """The first rule that fits decides."""

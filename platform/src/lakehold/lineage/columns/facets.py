@@ -53,21 +53,23 @@ def read(event: Mapping[str, Any], resolve: Resolve) -> Reading | None:
     return next(iter(read_all(event, resolve)), None)
 
 
-def read_all(event: Mapping[str, Any], resolve: Resolve) -> tuple[Reading, ...]:
-    """Return what the event says of each table it writes; without a facet, a reading has no edges."""
+def read_all(event: Mapping[str, Any], resolve: Resolve, *, as_told: bool = False) -> tuple[Reading, ...]:
+    """Return what the event says of each table it writes; without a facet, a reading has no edges.
+
+    ``as_told``: also where an engine is known not to mean what it says.
+    """
     inputs = frozenset(table for table, _ in _datasets(event, "inputs", resolve))
-    return merge(
-        _reading(event, dataset, table, inputs, resolve) for table, dataset in _datasets(event, "outputs", resolve)
-    )
+    outputs = _datasets(event, "outputs", resolve)
+    return merge(_reading(event, dataset, table, inputs, resolve, as_told) for table, dataset in outputs)
 
 
 def _reading(
-    event: Mapping[str, Any], dataset: Any, table: Table, inputs: frozenset[Table], resolve: Resolve
+    event: Mapping[str, Any], dataset: Any, table: Table, inputs: frozenset[Table], resolve: Resolve, as_told: bool
 ) -> Reading:
     facet = _at(dataset, "facets", "columnLineage")
     edges, node = _told(_edges(facet, table, resolve)), _spark_node(event)
     kind = _SPARK_WRITES.get(node) or _CHANGES.get(_lifecycle(dataset), "write")
-    if engine(event) == "spark" and kind not in _CHANGING:
+    if engine(event) == "spark" and kind not in _CHANGING and not as_told:
         edges = meant(PlanTold(table, node, edges, frozenset(_copied(facet, resolve))))
         # Rows that were kept are no input.
         inputs -= {table} - {edge.source.table for edge in edges}
