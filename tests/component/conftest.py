@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from free_ports import free_ports
 from lakehold.components.model import Component, Health, Http, Process, Site, Task
@@ -120,7 +121,14 @@ class Lab:
         self.started -= {part.name for part in COMPONENTS if process in part.processes}
         running = self.running.pop(name)
         running.send_signal(getattr(signal, f"SIG{process.stop_signal}"))
-        running.wait(process.stop_seconds)
+        try:
+            running.wait(process.stop_seconds)
+        except subprocess.TimeoutExpired:
+            # What the supervisor does with one that takes longer than it may.
+            for each in [*psutil.Process(running.pid).children(recursive=True), running]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
+            running.wait()
 
     def close(self) -> None:
         """Stop everything, the last started first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,12 @@ def test_a_missing_file_is_awaited_without_a_slot_and_then_named(airflow: Any) -
     assert f"1 expected files have not landed: flights/{interval.start}.csv" in airflow.log(run, "landed")
 
 
-def test_a_file_that_is_there_ends_the_wait(airflow: Any) -> None:
+CHRISTMAS_EVE = Interval(start=date(2013, 12, 24), end=date(2013, 12, 25))
+
+
+@pytest.fixture
+def landed(airflow: Any) -> Interval:
+    """A day whose file is there."""
     site = airflow.lab.site
     store = boto3.client(
         "s3",
@@ -150,17 +156,31 @@ def test_a_file_that_is_there_ends_the_wait(airflow: Any) -> None:
         aws_secret_access_key=site.secrets["s3.delivery"],
         region_name="us-east-1",
     )
-    store.put_object(Bucket="landing", Key="flights/2013-12-24.csv", Body=b"x")
+    store.put_object(Bucket="landing", Key=f"flights/{CHRISTMAS_EVE.start}.csv", Body=b"x")
     airflow.client.wait_for_dag("landing")
-    run = airflow.client.start("landing", Interval(start=date(2013, 12, 24), end=date(2013, 12, 25)))
+    return CHRISTMAS_EVE
+
+
+def test_a_file_that_is_there_ends_the_wait(airflow: Any, landed: Interval) -> None:
+    run = airflow.client.start("landing", landed)
     assert airflow.ended(run) == "success"
     assert "1 of 1 files are in s3://landing" in airflow.log(run, "landed")
 
 
-def test_an_interval_can_be_run_again(airflow: Any) -> None:
-    interval = Interval(start=date(2013, 12, 24), end=date(2013, 12, 25))
-    run = airflow.client.start("landing", interval)
-    assert airflow.ended(run) == "success"
+def test_an_interval_can_be_run_again(airflow: Any, landed: Interval) -> None:
+    for _ in range(2):
+        run = airflow.client.start("landing", landed)
+        assert airflow.ended(run) == "success"
     task = airflow.task(run, "landed")
     assert task.attempt > 1
     assert task.end > task.start
+
+
+def test_a_dag_file_rests_between_two_readings_also_after_a_callback(airflow: Any, landed: Interval) -> None:
+    # A task that ends in the triggerer has a callback, after which Airflow read the file without end.
+    assert airflow.ended(airflow.client.start("landing", landed)) == "success"
+    readings = set()
+    for _ in range(5):
+        readings.add(airflow.call("GET", "dags/landing")["last_parsed_time"])
+        time.sleep(3)
+    assert len(readings) <= 2, readings

@@ -17,10 +17,13 @@ import pyarrow
 from lakehold.config import platform
 from lakehold.errors import LakeholdError
 from lakehold.tables import maintenance
+from lakehold.tables.maintenance_actions import Workshop
 from lakehold.tables.maintenance_history import Record
 from lakehold.tables.maintenance_plan import Action
 from lakehold.tables.maintenance_run import Run
-from lakehold.tables.measure import measure
+from lakehold.tables.maintenance_spark import rewrite
+from lakehold.tables.maintenance_table import TableWork
+from lakehold.tables.measure import EXPIRED, measure
 from lakehold.tables.policy import Policy, PolicyFile
 from lakehold.tables.references import References
 from pyiceberg.catalog import load_catalog
@@ -63,6 +66,21 @@ def ranges(wanted: list[Any]) -> None:
 def append(wanted: list[Any]) -> None:
     name, first, count = wanted
     CATALOG.load_table(name).append(rows(first, count))
+
+
+def delete(wanted: list[Any]) -> None:
+    """Delete the row of an id: name, id."""
+    name, number = wanted
+    CATALOG.load_table(name).delete(f"id = {number}")
+
+
+def inner(wanted: list[Any]) -> None:
+    """Make a table in a namespace of the table's own name, in its folder, as their names suggest: name."""
+    (name,) = wanted
+    namespace = tuple(name.split("."))
+    CATALOG.create_namespace_if_not_exists(namespace)
+    folder = CATALOG.load_table(name).location()
+    CATALOG.create_table((*namespace, "inner"), SCHEMA, location=f"{folder}/inner").append(rows(0))
 
 
 def ids(wanted: list[Any]) -> list[int]:
@@ -131,6 +149,13 @@ def known_since(wanted: list[Any]) -> None:
     run.history.add([Record(run_id=uuid.uuid4().hex, table_name=name, table_uuid=identifier, **seen)])
 
 
+def by_spark(wanted: list[Any]) -> None:
+    """Have Spark do an action, whether it pays or not: name, kind, sections of a policy."""
+    name, kind, sections = wanted
+    policy = PolicyFile({"defaults": sections}).of(*name.split("."))
+    rewrite(platform.load(), kind, measure(CATALOG.load_table(name), policy), policy, 240)
+
+
 def stale(wanted: list[Any]) -> list[str]:
     """Expire a table's snapshots as they were read before another commit; what came of it: name."""
     name = wanted[0]
@@ -149,9 +174,72 @@ def stale(wanted: list[Any]) -> list[str]:
     return ["done"]
 
 
+def erased(wanted: list[Any]) -> list[str]:
+    """Do an action that deletes while the table is renamed, or not listed at all; what came of it: name, kind, how."""
+    name, kind, how = wanted
+    policy = Policy.model_validate({"snapshots": {"readers": "0s"}})
+    run = Run(platform.load(), PolicyFile({}))
+    table = CATALOG.load_table(name)
+    if how == "renamed":
+        load = run.catalog.load_table
+
+        def renaming(identifier: Any) -> Any:
+            """Between the listing and the reading of the first table, which is another one."""
+            if CATALOG.table_exists(name):
+                CATALOG.rename_table(name, f"{name}_renamed")
+            return load(identifier)
+
+        run.catalog.load_table = renaming
+    else:
+        run.workshop = Workshop(platform.load(), run.catalog, list, lambda _: None)
+    try:
+        run.workshop.do(Action(kind=kind, engine="pyiceberg", reason=""), table, measure(table, policy), policy, 60)
+    except LakeholdError as error:
+        return [type(error).__name__, str(error)]
+    return ["done"]
+
+
+def overtaken(wanted: list[Any]) -> list[str]:
+    """Plan a sweep, have another run sweep and expire anew, then work the plan off; how its actions ended: name."""
+    name = wanted[0]
+    schema, _, short = name.partition(".")
+    snapshots = {"keep": "0s", "most": 1, "excess": 1, "readers": "1h"}
+    never = {"compaction": {"least": 10_000}, "manifests": {"least": 10_000}}
+    policies = PolicyFile({"defaults": {"snapshots": snapshots, **never}})
+    table = CATALOG.load_table(name)
+    note = json.loads(table.metadata.properties[EXPIRED])
+    with table.transaction() as transaction:
+        transaction.set_properties({EXPIRED: json.dumps({**note, "at_ms": note["at_ms"] - 2 * 3600_000})})
+    night, person = Run(platform.load(), policies), Run(platform.load(), policies)
+    surveyed = night.survey(schema, short)
+    by_hand = [outcome.action.kind for outcome in person.maintain([(schema, short)]) if outcome.action]
+    work = TableWork(night, surveyed, night.budget)
+    late = [f"{outcome.action.kind} {outcome.outcome}" for outcome in work.outcomes() if outcome.action]
+    return [*by_hand, *late]
+
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     each.__name__: each
-    for each in (worn, ranges, append, ids, tag, branch, state, files, location, verb, records, known_since, stale)
+    for each in (
+        worn,
+        ranges,
+        append,
+        ids,
+        tag,
+        branch,
+        state,
+        files,
+        location,
+        verb,
+        records,
+        known_since,
+        by_spark,
+        stale,
+        erased,
+        overtaken,
+        delete,
+        inner,
+    )
 }
 
 

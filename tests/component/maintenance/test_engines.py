@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -71,6 +73,21 @@ def test_a_worn_table_is_made_well_and_its_record_says_so(lakehouse: Any) -> Non
     # How much faster is for bench/maintenance.py to say, on more files than these.
     assert all(whole[f"{what}_ms_{when}"] > 0 for what in ("planning", "scan") for when in ("before", "after"))
     assert lakehouse.query(f"SELECT count(*) FROM ops.table_maintenance WHERE table_name = '{table}'")[0][0] >= 5
+
+
+def test_a_run_can_be_taken_back_after_a_compaction_and_all_that_follows(lakehouse: Any) -> None:
+    table = "marts.compacted"
+    lakehouse.part("worn", table, 12)
+    group = ("--run", "day/1", "--group", "marts")
+    (name,) = re.findall(r"marts -> (\S+)", lakehouse.publication("clone", *group, "--schema", "marts"))
+    lakehouse.part("append", f"{name}.compacted", 12, 1)
+    lakehouse.publication("publish", *group)
+    lakehouse.policy(compaction={"least": 2}, manifests={"dead": 1})
+    told = lakehouse.verb("maintain", table)
+    assert re.search(r"compact \(trino\) +done", told), told
+    assert re.search(r"prune \(pyiceberg\) +done", told), told
+    lakehouse.publication("rollback", "day/1")
+    assert lakehouse.query(SUM + table) == [[12, sum(range(12))]]
 
 
 def test_what_pyiceberg_wrote_is_analyzed(lakehouse: Any) -> None:
@@ -144,6 +161,38 @@ def test_spark_sorts_across_files(lakehouse: Any) -> None:
     assert state["overlap"] == 0
     assert lakehouse.query(SUM + table) == before
     assert "nothing to do" in lakehouse.verb("maintain", table)
+
+
+def test_spark_interleaves_columns(lakehouse: Any) -> None:
+    table = "bronze.crossed"
+    # Two columns of the same range: the bits that are interleaved are those of the numbers as they are.
+    orders = "SELECT custkey, orderkey * 7 % 1499 AS id, comment FROM tpch.tiny.orders WHERE orderkey % 2 ="
+    lakehouse.query(f"CREATE TABLE {table} AS {orders} 0")
+    lakehouse.query(f"INSERT INTO {table} {orders} 1")
+    before = lakehouse.query(SUM + table)
+    policy = {"target": "60KB", "strategy": "zorder", "order": ["custkey", "id"]}
+    lakehouse.part("by_spark", table, "sort", {"compaction": policy})
+    metrics = [json.loads(row[0]) for row in lakehouse.query('SELECT readable_metrics FROM bronze."crossed$files"')]
+    assert len(metrics) >= 4
+    for column in ("custkey", "id"):
+        # Sorted by one column, each file would have nearly all of the other.
+        lows, highs = ([metric[column][f"{side}_bound"] for metric in metrics] for side in ("lower", "upper"))
+        spans = [high - low for low, high in zip(lows, highs, strict=True)]
+        assert sum(spans) / len(spans) < 0.75 * (max(highs) - min(lows)), (column, spans)
+    assert lakehouse.query(SUM + table) == before
+
+
+def test_spark_merges_delete_files_and_leaves_the_data(lakehouse: Any) -> None:
+    table = "bronze.thinned"
+    lakehouse.query(f"CREATE TABLE {table} AS SELECT orderkey AS id FROM tpch.tiny.orders")
+    for key in (1, 2, 3, 4):
+        lakehouse.query(f"DELETE FROM {table} WHERE id = {key}")
+    before, data = lakehouse.query(SUM + table), lakehouse.part("state", table, {})
+    assert data["delete_files"] == 4
+    lakehouse.part("by_spark", table, "deletes", {})
+    after = lakehouse.part("state", table, {})
+    assert (after["delete_files"], after["delete_rows"], after["files"]) == (1, 4, data["files"])
+    assert lakehouse.query(SUM + table) == before
 
 
 def test_the_user_maintenance_takes_nothing_away(lakehouse: Any) -> None:

@@ -96,6 +96,51 @@ def test_orphans_are_reported_for_a_week_and_then_deleted(lakehouse: Any) -> Non
     assert (last["removed_files"], last["outcome"]) == (1, "done")
 
 
+@pytest.mark.parametrize("how", ["renamed", "unlisted"])
+@pytest.mark.parametrize("kind", ["sweep", "orphans"])
+def test_a_table_that_loses_its_name_meanwhile_keeps_its_files(lakehouse: Any, kind: str, how: str) -> None:
+    table = f"silver.{kind}_{how}"
+    lakehouse.part("worn", "bronze.read_first", 1)
+    lakehouse.part("worn", table, 4)
+    lakehouse.part("tag", table, "run_1", None)
+    lakehouse.part("append", table, 4, 1)
+    lakehouse.policy(snapshots={**EAGER, "readers": "1h"}, **NO_REWRITES)
+    assert "done" in lakehouse.verb("maintain", table)
+    lakehouse.age(table)
+    ended = lakehouse.part("erased", table, kind, how)
+    if how == "renamed":
+        assert ended[0] == "ConflictError"
+        assert "renamed or dropped" in ended[1]
+        table = f"{table}_renamed"
+    else:
+        assert ended == ["done"]
+    assert set(lakehouse.part("files", table)) <= set(lakehouse.objects(table))
+    assert lakehouse.part("ids", table, None) == list(range(5))
+    assert lakehouse.part("ids", table, "run_1") == list(range(4))
+
+
+def test_a_table_of_a_namespace_within_counts_as_well(lakehouse: Any) -> None:
+    table = "silver.outer"
+    lakehouse.part("worn", table, 2)
+    lakehouse.part("inner", table)
+    lakehouse.part("known_since", table, 30)
+    lakehouse.age(table)
+    assert lakehouse.plan(table)["actions"] == []
+    lakehouse.verb("maintain", table)
+    assert lakehouse.part("ids", f"{table}.inner", None) == [0]
+
+
+def test_a_sweep_that_another_run_was_faster_with_leaves_the_newer_expiry_alone(lakehouse: Any) -> None:
+    table = "silver.overtaken"
+    lakehouse.part("worn", table, 4)
+    lakehouse.policy(snapshots={**EAGER, "readers": "1h"}, **NO_REWRITES)
+    assert "done" in lakehouse.verb("maintain", table)
+    lakehouse.part("append", table, 4, 1)
+    assert lakehouse.part("overtaken", table) == ["sweep", "expire", "sweep skipped"]
+    # The note of the second expiry: its files are still there for readers.
+    assert lakehouse.part("state", table, {})["expired"]
+
+
 def test_a_clone_that_shares_the_location_keeps_its_files(lakehouse: Any) -> None:
     table = "gold.shared"
     lakehouse.part("worn", table, 3)
@@ -143,6 +188,20 @@ def test_a_table_being_published_is_left_alone_and_what_was_published_stays(lake
     assert set(lakehouse.objects(table)) == set(lakehouse.part("files", table))
     assert lakehouse.part("ids", table, None) == list(range(14))
     assert lakehouse.part("ids", table, tag) == list(range(13))
+
+
+def test_a_run_can_be_taken_back_after_maintenance_left_manifests_out(lakehouse: Any) -> None:
+    table = "marts.pruned"
+    lakehouse.part("worn", table, 4)
+    group = ("--run", "day/9", "--group", "marts")
+    (name,) = re.findall(r"marts -> (\S+)", lakehouse.publication("clone", *group, "--schema", "marts"))
+    lakehouse.part("delete", f"{name}.pruned", 3)
+    lakehouse.publication("publish", *group)
+    lakehouse.policy(compaction={"least": 10_000}, manifests={"least": 10_000, "dead": 1})
+    assert re.search(r"prune \(pyiceberg\) +done", lakehouse.verb("maintain", table))
+    assert lakehouse.part("ids", table, None) == [0, 1, 2]
+    lakehouse.publication("rollback", "day/9")
+    assert lakehouse.part("ids", table, None) == [0, 1, 2, 3]
 
 
 def test_maintenance_keeps_a_publication_waiting_and_a_second_maintenance_away(lakehouse: Any) -> None:

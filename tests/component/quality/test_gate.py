@@ -49,6 +49,7 @@ ROWS = """
   (DATE '2013-01-01', 'a', 1), (DATE '2013-01-01', 'b', 2), (DATE '2013-01-02', 'c', 70),
   (DATE '2013-01-03', NULL, 4), (DATE '2013-01-03', 'e', 5), (DATE '2013-01-03', 'f', 5)
 """
+DAYS = ("2013-01-01", "2013-01-02", "2013-01-03")
 
 Done = subprocess.CompletedProcess[str]
 
@@ -273,6 +274,75 @@ def test_without_a_shadow_changed_is_what_came_since_the_suite_last_passed(probe
     assert [one.returncode for one in told] == [7, 7], "what was stopped is judged again"
     query = "SELECT row_count FROM ops.quality_results WHERE table_name = 'bronze.grows' ORDER BY checked_at"
     assert probe.query(query) == [[2], [1], [1]]
+
+
+def test_without_a_shadow_each_day_of_one_commit_is_judged(probe: Probe) -> None:
+    probe.query("CREATE TABLE bronze.by_days AS SELECT * FROM (VALUES (DATE '2013-01-01', 1)) AS t (day, n)")
+    text = SHADOW.partition("      - id: once")[0].replace("gate_probe", "by_days")
+    text = text.replace("scope: changed", "scope: changed\n    rows: day >= DATE '{from}' AND day < DATE '{to}'")
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 0
+    rows = "(DATE '2013-01-01', 2), (DATE '2013-01-01', 3), (DATE '2013-01-02', 70)"
+    probe.query(f"INSERT INTO bronze.by_days VALUES {rows}")
+    assert probe.gate("2013-01-01", "2013-01-02", text).returncode == 0
+    assert probe.gate("2013-01-02", "2013-01-03", text).returncode == 7, "nobody has looked at this day yet"
+    query = "SELECT row_count FROM ops.quality_results WHERE table_name = 'bronze.by_days' ORDER BY checked_at"
+    assert probe.query(query) == [[1], [2], [1]], "of a day that has been judged, what came since"
+
+
+MOVING = """
+summary: a probe
+owner: testers
+tables:
+  - table: bronze.moves
+    rows: day >= DATE '{from}' AND day < DATE '{to}'
+    rules:
+      - id: known
+        expect: no_rows_where
+        with: {condition: name = 'ZZ'}
+        severity: block
+        on_failure: quarantine
+        at_most: 0.9
+        breaks: a bit
+"""
+
+
+def test_what_is_in_quarantine_stays_there_however_often_its_shadow_is_judged(probe: Probe) -> None:
+    rows = ", ".join(f"(DATE '{day}', 'good', 0)" for day in DAYS[:2])
+    probe.query(f"CREATE TABLE bronze.moves AS SELECT * FROM (VALUES {rows}) AS t (day, name, n)")
+
+    def clone() -> str:
+        made = ("clone", "--run", "moves/1", "--group", "g", "--schema", "bronze", "--beside")
+        cloned = probe.program("lakehold.tables.run", *made)
+        assert cloned.returncode == 0, cloned.stderr
+        return cloned.stdout.split()[-1]
+
+    def insert(day: str, *numbers: int) -> None:
+        values = ", ".join(f"(DATE '{day}', 'ZZ', {number})" for number in numbers)
+        probe.query(f"INSERT INTO {shadow}.moves VALUES {values}")
+
+    def judged(day: int) -> list[int]:
+        result = probe.gate(DAYS[day], DAYS[day + 1], MOVING, LAKEHOLD_SHADOWS=json.dumps({"bronze": shadow}))
+        assert result.returncode == 0, result.stderr
+        return [n for (n,) in probe.query("SELECT n FROM ops.quarantine_bronze_moves ORDER BY n")]
+
+    shadow = clone()
+    insert(DAYS[0], 1, 2)
+    insert(DAYS[1], 3, 4)
+    assert judged(0) == [1, 2]
+    assert judged(1) == [1, 2, 3, 4], "another day"
+    insert(DAYS[0], 5)
+    assert judged(0) == [1, 2, 3, 4, 5], "the same day, after another task"
+
+    insert(DAYS[0], 6)
+    ((now,),) = probe.query(f"SELECT snapshot_id FROM {shadow}.\"moves$refs\" WHERE name = 'main'")
+    copied = f"SELECT _quarantined_at, _run, _suite, _rule, _reason, _from, {now}, day, name, 6"
+    probe.query(f"INSERT INTO ops.quarantine_bronze_moves {copied} FROM ops.quarantine_bronze_moves WHERE n = 5")
+    assert judged(0) == [1, 2, 3, 4, 5, 6], "an attempt that was killed after it had copied"
+
+    assert clone() == shadow
+    insert(DAYS[0], 7)
+    assert judged(0) == [7], "what was moved out of the shadow that was given up came again, or not at all"
+    assert probe.program("lakehold.tables.run", "discard", "--run", "moves/1").returncode == 0
 
 
 @pytest.fixture(scope="module")

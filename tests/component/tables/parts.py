@@ -13,6 +13,7 @@ from lakehold.config import platform
 from lakehold.tables import run
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table.statistics import StatisticsFile
 from pyiceberg.types import StringType
 
 SCHEMA = pa.schema([("run", pa.string()), ("n", pa.int64())])
@@ -29,7 +30,7 @@ def rows_of(run: str, numbers: list[int]) -> pa.Table:
 
 
 def write(wanted: dict[str, Any]) -> None:
-    """Append to, or replace the rows of, tables; makes those that are missing."""
+    """Append to, or replace the rows of, tables, or a branch of theirs; makes those that are missing."""
     lake = catalog()
     for name in wanted["tables"]:
         try:
@@ -40,11 +41,11 @@ def write(wanted: dict[str, Any]) -> None:
         if wanted.get("replace"):
             table.overwrite(rows)
         else:
-            table.append(rows)
+            table.append(rows, branch=wanted.get("branch", "main"))
 
 
 def read(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Read tables now or by a tag: sorted rows, or the name of the error."""
+    """Read tables now or by a tag (or branch): sorted rows, or the name of the error."""
     lake, found = catalog(), {}
     for name in wanted["tables"]:
         try:
@@ -133,6 +134,33 @@ def refs(name: str) -> dict[str, Any]:
     table = catalog().load_table(name)
     found = {ref: [value.snapshot_id, value.max_ref_age_ms] for ref, value in table.metadata.refs.items()}
     return {"refs": found, "properties": dict(table.properties), "snapshots": len(table.metadata.snapshots)}
+
+
+def set_ref(wanted: dict[str, str]) -> None:
+    """Make a branch or a tag of a table at its current snapshot, or remove one."""
+    table = catalog().load_table(wanted["table"])
+    manage, name, current = table.manage_snapshots(), wanted["name"], table.metadata.current_snapshot_id
+    deeds = {
+        "branch": lambda: manage.create_branch(current, name),
+        "tag": lambda: manage.create_tag(current, name),
+        "untag": lambda: manage.remove_tag(name),
+    }
+    deeds[wanted["deed"]]().commit()
+
+
+def measure(wanted: dict[str, str]) -> None:
+    """Say of the current snapshot that there is a file of statistics."""
+    table = catalog().load_table(wanted["table"])
+    current = table.metadata.current_snapshot_id
+    sizes = {"file-size-in-bytes": 1, "file-footer-size-in-bytes": 1, "blob-metadata": []}
+    file = StatisticsFile(**{"snapshot-id": current, "statistics-path": wanted["path"], **sizes})
+    with table.update_statistics() as update:
+        update.set_statistics(file)
+
+
+def measured(name: str) -> list[str]:
+    """Files of statistics of a table."""
+    return [file.statistics_path for file in catalog().load_table(name).metadata.statistics]
 
 
 def as_of(wanted: dict[str, Any]) -> list[Any]:

@@ -15,6 +15,7 @@ import pytest
 from lakehold.cli.sql import _reason, connect
 from lakehold.components.airflow_tasks import platform_of
 from lakehold.components.registry import component
+from lakehold.errors import ConflictError
 from lakehold.pipelines import spark_submit
 from lakehold.tables.shadow import Audit, environment, tag_of
 from trino.exceptions import TrinoQueryError
@@ -141,10 +142,26 @@ def test_iceberg_itself_refuses_to_expire_a_clone(lake: Any) -> None:
     before = prepare(lake)
     with closing(connect(lake.site, "admin")) as connection:
         cursor = connection.cursor()
-        for name in ("expire_snapshots_min_retention", "remove_orphan_files_min_retention"):
-            cursor.execute(f"SET SESSION lakehouse.{name} = '0s'").fetchall()
+        cursor.execute("SET SESSION lakehouse.expire_snapshots_min_retention = '0s'").fetchall()
         with pytest.raises(TrinoQueryError):
             cursor.execute(f"ALTER TABLE {SHADOW}.t EXECUTE expire_snapshots(retention_threshold => '0s')").fetchall()
+    intact(lake, before)
+
+
+@pytest.mark.parametrize("table", ["gold.t", f"{SHADOW}.t"])
+def test_trino_removes_no_orphans_of_a_clone_or_its_original(lake: Any, table: str) -> None:
+    prepare(lake)
+    # Trino would take the rows written beside the clone from the one, and the run's from the other.
+    sql(lake, "DELETE FROM gold.t WHERE n = 1")
+    sql(lake, "INSERT INTO gold.t VALUES (5, 'zero')")
+    before = list(lake.part("files"))
+    with closing(connect(lake.site, "admin")) as connection:
+        cursor = connection.cursor()
+        with pytest.raises(TrinoQueryError, match="Cannot set catalog session property"):
+            cursor.execute("SET SESSION lakehouse.remove_orphan_files_min_retention = '0s'").fetchall()
+        for age in ("0s", "30d"):
+            with pytest.raises(TrinoQueryError, match="shorter than the minimum retention"):
+                cursor.execute(f"ALTER TABLE {table} EXECUTE remove_orphan_files('{age}')").fetchall()
     intact(lake, before)
 
 
@@ -213,6 +230,24 @@ def test_dbt_builds_in_a_shadow_and_its_full_refresh_takes_nothing_away(lake: An
     assert sql(lake, one) == [["one"]]
 
 
+def test_dbts_full_refresh_of_an_original_takes_nothing_from_a_shadow(lake: Any, tmp_path: Path) -> None:
+    lake.clear()
+    dbt(lake, tmp_path, "zero")
+    lake.verb("clone", *OF, "--schema", "gold")
+    sql(lake, f"INSERT INTO {SHADOW}.grown VALUES (3, 'one')")
+    before = lake.part("files")
+    told = dbt(lake, tmp_path, "by hand", "--full-refresh")
+    assert "PASS=3 WARN=0 ERROR=1" in told, told
+    assert "Failed to rename table from gold.renamed" in told, told
+    assert set(before) <= set(lake.part("files"))
+    assert sql(lake, "SELECT run FROM gold.grown") == [["by hand"]]
+    assert sql(lake, f"SELECT run FROM {SHADOW}.grown ORDER BY 1") == [["one"], ["zero"]]
+    # The run would undo what was done by hand, so it is told and moves nothing.
+    code, _, err = lake.part("verb", ["publish", *OF])
+    assert code == ConflictError.exit_code, err
+    assert sql(lake, "SELECT run FROM gold.grown") == [["by hand"]]
+
+
 def test_views_schemas_and_partitions_go_along(lake: Any) -> None:
     lake.clear()
     sql(lake, "CREATE TABLE gold.t AS SELECT 1 n, 'a' s, 'gone' dropped")
@@ -249,6 +284,26 @@ def test_views_schemas_and_partitions_go_along(lake: Any) -> None:
     assert "does not exist" in refusal(lake, "SELECT * FROM gold.more")
     lake.verb("rollback", AUDIT.run, "--to", "after")
     assert sql(lake, "SELECT * FROM gold.more, gold.same, gold.past") == [[2, 2, 2]]
+
+
+@pytest.mark.parametrize("maker", ["trino", "pyiceberg"])
+def test_statistics_and_tags_of_any_engine_go_along(lake: Any, maker: str) -> None:
+    lake.clear()
+    if maker == "trino":
+        sql(lake, "CREATE TABLE gold.t AS SELECT 'zero' run, BIGINT '1' n")
+    else:
+        lake.part("write", {"run": "zero", "tables": ["gold.t"], "numbers": [1]})
+    lake.verb("clone", *OF, "--schema", "gold")
+    lake.part("write", {"run": "one", "tables": [f"{SHADOW}.t"], "numbers": [2]})
+    # Each engine writes the whole metadata anew, in its own way.
+    sql(lake, "ANALYZE gold.t")
+    lake.part("set_ref", {"table": "gold.t", "deed": "tag", "name": "mine"})
+    measured = lake.part("measured", "gold.t")
+    assert measured
+    lake.verb("publish", *OF)
+    assert set(measured) <= set(lake.part("measured", "gold.t"))
+    assert sql(lake, "SELECT n FROM gold.t FOR VERSION AS OF 'mine'") == [[1]]
+    assert sql(lake, "SELECT n FROM gold.t ORDER BY n") == [[1], [2]]
 
 
 def test_a_reader_never_sees_what_was_not_published(lake: Any) -> None:

@@ -162,6 +162,81 @@ def test_two_runs_beside_each_other_on_different_tables_both_publish(fresh: Any)
         assert read(fresh, "gold.b", tag=tag_of(run)) == {"gold.b": rows}
 
 
+def test_tags_and_statistics_set_meanwhile_stay_and_dropped_ones_do_not_come_back(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a")
+    for name in ("kept", "dropped"):
+        fresh.part("set_ref", {"table": "gold.a", "deed": "tag", "name": name})
+    clone(fresh, ONE)
+    write(fresh, "one", *in_shadow(ONE, "a"))
+    fresh.part("set_ref", {"table": "gold.a", "deed": "tag", "name": "late"})
+    fresh.part("set_ref", {"table": "gold.a", "deed": "untag", "name": "dropped"})
+    fresh.part("measure", {"table": "gold.a", "path": "s3://lakehouse/gold/a/metadata/x.stats"})
+    fresh.verb("publish", *of(ONE))
+    assert set(fresh.part("refs", "gold.a")["refs"]) == {"main", "kept", "late", tag_of(ONE.run)}
+    assert fresh.part("measured", "gold.a") == ["s3://lakehouse/gold/a/metadata/x.stats"]
+    assert read(fresh, "gold.a", tag="late") == {"gold.a": [["zero", 1]]}
+
+
+def test_a_commit_to_another_branch_is_not_lost(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a")
+    fresh.part("set_ref", {"table": "gold.a", "deed": "branch", "name": "x"})
+    clone(fresh, ONE)
+    fresh.part("write", {"run": "direct", "tables": ["gold.a"], "numbers": [2], "branch": "x"})
+    write(fresh, "one", *in_shadow(ONE, "a"))
+    refused = fresh.verb("publish", *of(ONE), code=CONFLICT)
+    assert "gold.a is not what it was when it was cloned" in refused
+    assert "would undo a change of its branches," in refused
+    assert read(fresh, "gold.a", tag="x") == {"gold.a": [["direct", 2], ["zero", 1]]}
+    assert read(fresh, "gold.a") == {"gold.a": [["zero", 1]]}
+    clone(fresh, ONE)
+    write(fresh, "one", *in_shadow(ONE, "a"))
+    fresh.verb("publish", *of(ONE))
+    assert read(fresh, "gold.a", tag="x") == {"gold.a": [["direct", 2], ["zero", 1]]}
+
+
+def test_snapshots_that_expired_meanwhile_do_not_come_back(fresh: Any) -> None:
+    for number in (1, 2, 3):
+        write(fresh, "zero", "gold.a", numbers=(number,))
+    clone(fresh, ONE)
+    write(fresh, "one", *in_shadow(ONE, "a"))
+    assert fresh.part("attempt", {"table": "gold.a", "deed": "expire"}) == "done"
+    assert "snapshots" in fresh.verb("publish", *of(ONE), code=CONFLICT)
+    assert fresh.part("refs", "gold.a")["snapshots"] == 1
+
+
+def test_what_was_published_and_taken_back_beside_stays_in_the_history(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a")
+    clone(fresh, ONE)
+    clone(fresh, TWO, "--beside")
+    for audit in (ONE, TWO):
+        write(fresh, audit.run, *in_shadow(audit, "a"))
+    fresh.verb("publish", *of(ONE))
+    fresh.verb("rollback", ONE.run)
+    refused = fresh.verb("publish", *of(TWO), code=CONFLICT)
+    assert f'run "{ONE.run}" (rollback at' in refused
+    fresh.verb("rollback", ONE.run, "--to", "after")
+    assert read(fresh, "gold.a") == {"gold.a": [[ONE.run, 1], ["zero", 1]]}
+
+
+def test_what_a_published_run_writes_again_without_a_clone_does_not_pass_for_published(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a")
+    clone(fresh, ONE)
+    write(fresh, "one", *in_shadow(ONE, "a"))
+    fresh.verb("publish", *of(ONE))
+    assert "published already" in fresh.verb("publish", *of(ONE))
+    # As dbt does when its task is cleared: it makes the schema it is to write to, if there is none.
+    fresh.part("make_schema", ONE.schema("gold"))
+    write(fresh, "again", *in_shadow(ONE, "a"))
+    refused = fresh.verb("publish", *of(ONE), code=REFUSED)
+    assert "has written since it was published" in refused
+    assert ONE.schema("gold") in refused
+    clone(fresh, ONE)
+    assert read(fresh, *in_shadow(ONE, "a")) == {in_shadow(ONE, "a")[0]: [["one", 1], ["zero", 1]]}
+    write(fresh, "again", *in_shadow(ONE, "a"))
+    fresh.verb("publish", *of(ONE))
+    assert read(fresh, "gold.a") == {"gold.a": [["again", 1], ["one", 1], ["zero", 1]]}
+
+
 def test_a_later_run_is_refused_or_waits_and_a_given_up_shadow_leaves_nothing(fresh: Any) -> None:
     write(fresh, "zero", "gold.a")
     clone(fresh, ONE)

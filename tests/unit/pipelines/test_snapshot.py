@@ -47,6 +47,13 @@ def test_a_copy_has_the_version_of_its_source(checkout: Path, tmp_path: Path) ->
     assert not (tmp_path / "copy" / "docs").exists()
 
 
+def test_a_copy_is_newer_than_its_source(checkout: Path, tmp_path: Path) -> None:
+    for path in files_of(checkout, ROOMS):
+        os.utime(path, (1, 1))
+    copy(checkout, ROOMS, tmp_path / "copy")
+    assert all(path.stat().st_mtime > 1 for path in files_of(tmp_path / "copy", ROOMS))
+
+
 def test_a_missing_room_is_an_empty_one(checkout: Path, tmp_path: Path) -> None:
     rooms = [*ROOMS, "quality"]
     assert list(files_of(checkout, rooms)) == list(files_of(checkout, ROOMS))

@@ -42,6 +42,14 @@ def test_the_interval_is_filled_in_and_the_batch_is_left_to_great_expectations()
     assert table.rules[1].arguments["query"] == "SELECT 1 FROM {batch} WHERE flight_date < DATE '2013-01-01'"
 
 
+def test_a_table_says_whether_its_rows_or_rules_depend_on_the_interval() -> None:
+    always = SUITE.replace(" WHERE flight_date < DATE '{from}'", "").replace("{from}", "2013-01-01")
+    assert read(SUITE).tables[0].interval == DAY
+    assert read(always).tables[0].interval == DAY, "{to} is left"
+    assert read(always.replace("{to}", "2014-01-01")).tables[0].interval is None
+    assert read(always.replace("{to}", "2014-01-01").replace("[EWR]", "['{from}']")).tables[0].interval == DAY
+
+
 def test_a_rule_has_its_own_owner_or_the_suites() -> None:
     (table,) = read(SUITE).tables
     assert [rule.owner for rule in table.rules] == ["data-platform", "someone-else"]

@@ -43,4 +43,7 @@ def test_spark_sorts_all_files_or_merges_the_small_ones_in_order() -> None:
 
 def test_spark_merges_delete_files_without_the_data() -> None:
     call = procedure("lakehouse", "deletes", STATE, Policy())
-    assert call == "CALL `lakehouse`.system.rewrite_position_delete_files(table => '`gold`.`delays`')"
+    assert call == (
+        "CALL `lakehouse`.system.rewrite_position_delete_files(table => '`gold`.`delays`', "
+        "options => map('min-input-files', '2'))"
+    )

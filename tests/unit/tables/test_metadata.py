@@ -86,13 +86,14 @@ def test_a_table_of_the_first_format_is_tagged_without_losing_main() -> None:
 def test_compaction_is_no_change_and_a_write_or_another_schema_is() -> None:
     published = State(snapshot=2, schema=1)
 
-    def after(operation: str, **more: Any) -> dict[str, Any]:
-        snapshot = {"snapshot-id": 3, "parent-snapshot-id": 2, "summary": {"operation": operation}}
+    def after(operation: str, *, by: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+        snapshot = {"snapshot-id": 3, "parent-snapshot-id": 2, "summary": {"operation": operation, **(by or {})}}
         return table(snapshots=[*table()["snapshots"], snapshot], **{"current-snapshot-id": 3, **more})
 
     assert metadata.rewritten_since(table(), published)
     assert metadata.rewritten_since(after("replace"), published)
     assert not metadata.rewritten_since(after("append"), published)
+    assert metadata.rewritten_since(after("append", by={metadata.MAINTENANCE: "prune"}), published)
     assert not metadata.rewritten_since(after("replace", **{"current-schema-id": 0}), published)
     assert not metadata.rewritten_since(table(), State(snapshot=7, schema=1))
 
@@ -130,4 +131,53 @@ def test_other_runs_tags_are_taken_along() -> None:
     tag = {"snapshot-id": 2, "type": "tag"}
     other = table(refs={"main": {"snapshot-id": 2, "type": "branch"}, "theirs": tag, "lost": {**tag, "snapshot-id": 9}})
     mine = table(refs={"main": {"snapshot-id": 1, "type": "branch"}})
-    assert metadata.with_tags_of(mine, other)["refs"] == {"main": mine["refs"]["main"], "theirs": tag}
+    assert metadata.rebased(mine, table(), other)["refs"] == {"main": mine["refs"]["main"], "theirs": tag}
+
+
+def test_what_others_and_the_run_did_to_tags_and_statistics_meets() -> None:
+    one, two = {"snapshot-id": 1, "type": "tag"}, {"snapshot-id": 2, "type": "tag"}
+    main, old = {"main": {"snapshot-id": 2, "type": "branch"}}, {"snapshot-id": 1, "statistics-path": "old"}
+    cloned = table(refs={**main, "dropped": one, "moved": one, "ours": one}, statistics=[old])
+    now = table(
+        refs={**main, "moved": two, "ours": one, "new": two},
+        statistics=[{**old, "statistics-path": "new"}, {"snapshot-id": 9, "statistics-path": "of one the run lacks"}],
+    )
+    mine = table(
+        refs={**cloned["refs"], "main": {"snapshot-id": 1, "type": "branch"}, "ours": two},
+        statistics=[old, {"snapshot-id": 2, "statistics-path": "ours"}],
+    )
+    assert not metadata.changed_since(cloned, now)
+    made = metadata.rebased(mine, cloned, now)
+    assert made["refs"] == {"main": mine["refs"]["main"], "moved": two, "ours": two, "new": two}
+    assert [file["statistics-path"] for file in made["statistics"]] == ["new", "ours"]
+    assert "statistics" not in metadata.rebased(table(), table(), table())
+
+
+def test_a_run_that_emptied_the_table_has_emptied_it() -> None:
+    emptied = table(**{"current-snapshot-id": -1, "refs": {}})
+    assert metadata.rebased(emptied, table(), table())["refs"] == {}
+
+
+@pytest.mark.parametrize(
+    ("changed", "parts"),
+    [
+        ({"refs": {**table()["refs"], "x": {"snapshot-id": 1, "type": "branch"}}}, "branches"),
+        ({"snapshots": table()["snapshots"][1:]}, "snapshots"),
+        ({"properties": {"owner": "you"}}, "properties"),
+        ({"current-snapshot-id": 1}, "current-snapshot-id"),
+        ({"partition-statistics": [{"snapshot-id": 2}]}, "partition-statistics"),
+        ({"something-newer": {"kept": False}}, "something-newer"),
+    ],
+)
+def test_what_a_publication_would_undo_is_named(changed: dict[str, Any], parts: str) -> None:
+    assert metadata.changed_since(table(), table(**changed)) == [parts]
+
+
+def test_what_another_engine_only_spells_otherwise_is_no_change() -> None:
+    later = {"last-updated-ms": NOW, "metadata-log": [{"timestamp-ms": 1, "metadata-file": "x"}]}
+    assert not metadata.changed_since(table(), table(refs=None, statistics=[], **later))
+    schemas = [{"schema-id": 0, "identifier-field-ids": []}, {"schema-id": 1}]
+    assert not metadata.changed_since(table(), table(schemas=schemas, **{"partition-statistics": []}))
+    never = {"refs": {}, "snapshots": []}
+    absent = {**table(**never), "current-snapshot-id": None}
+    assert not metadata.changed_since(absent, table(**never, **{"current-snapshot-id": -1}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lakehold.components.airflow_config import config, render, url
 from lakehold.components.airflow_tasks import connections, platform_of
 from lakehold.components.model import Component, ConfigFile, Http, Probe, Process, Site, Task
@@ -13,6 +15,13 @@ _SCHEDULER_SETTINGS = '''"""Read by Airflow's scheduler when it starts."""
 
 from lakehold.pipelines.scheduler import prepare
 {imports}
+prepare()
+'''
+
+_DAG_PROCESSOR_SETTINGS = '''"""Read by Airflow's DAG processor when it starts."""
+
+from lakehold.pipelines.dag_processor import prepare
+
 prepare()
 '''
 
@@ -38,6 +47,7 @@ def _files(site: Site) -> list[ConfigFile]:
         ConfigFile(path="airflow.cfg", text=render(config(site))),
         ConfigFile(path="webserver_config.py", text=_WEBSERVER_CONFIG),
         ConfigFile(path="scheduler/airflow_local_settings.py", text=_SCHEDULER_SETTINGS.format(imports=imports)),
+        ConfigFile(path="dag-processor/airflow_local_settings.py", text=_DAG_PROCESSOR_SETTINGS),
         ConfigFile(path="platform.json", text=platform_of(site).dumps()),
         ConfigFile(path="connections.json", text=connections(site)),
     ]
@@ -56,9 +66,14 @@ def environment(site: Site) -> dict[str, str]:
     }
 
 
-def _scheduler_environment(site: Site) -> dict[str, str]:
-    common = environment(site)
-    return {**common, "PYTHONPATH": f"{common['PYTHONPATH']}:{site.conf('airflow') / 'scheduler'}"}
+def _with_settings(of: str) -> Callable[[Site], dict[str, str]]:
+    """Let a process read the ``airflow_local_settings`` in this folder of the configuration."""
+
+    def environment_of(site: Site) -> dict[str, str]:
+        common = environment(site)
+        return {**common, "PYTHONPATH": f"{common['PYTHONPATH']}:{site.conf('airflow') / of}"}
+
+    return environment_of
 
 
 def _airflow(site: Site, *arguments: str) -> list[str]:
@@ -122,7 +137,7 @@ AIRFLOW = Component(
             name="airflow-scheduler",
             # The log server would listen on every address; all log files are on this machine anyway.
             command=lambda site: _airflow(site, "scheduler", "--skip-serve-logs"),
-            environment=_scheduler_environment,
+            environment=_with_settings("scheduler"),
             health=lambda site: _heartbeat(site, "scheduler"),
             memory_mb=600,
             start_seconds=180,
@@ -130,7 +145,7 @@ AIRFLOW = Component(
         Process(
             name="airflow-dag-processor",
             command=lambda site: _airflow(site, "dag-processor"),
-            environment=environment,
+            environment=_with_settings("dag-processor"),
             health=lambda site: _heartbeat(site, "dag_processor"),
             memory_mb=350,
             start_seconds=180,

@@ -57,7 +57,12 @@ def rules(catalog: str) -> dict[str, Any]:
             {"property": "time_zone_id|query_max_execution_time|query_max_run_time", "allow": True},
             {"allow": False},
         ],
-        "catalog_session_properties": [{"group": "admin|engineer|services", "allow": True}, {"allow": False}],
+        "catalog_session_properties": [
+            # Its limit keeps a clone and its original from taking each other's files; see `tables.catalog`.
+            {"property": "remove_orphan_files_min_retention", "allow": False},
+            {"group": "admin|engineer|services", "allow": True},
+            {"allow": False},
+        ],
     }
 
 

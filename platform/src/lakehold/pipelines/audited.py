@@ -109,7 +109,7 @@ class Publish(Command):
     final_codes: ClassVar[Mapping[int, str]] = {
         ConflictError.exit_code: "somebody else was faster; the lines above say who. Nothing was published: clear the "
         "group from its clone task on, to do the work again on what is there now",
-        DataError.exit_code: "the shadow was given up since; clear the group from its clone task on",
+        DataError.exit_code: "there is no shadow to publish, as said above; clear the group from its clone task on",
     }
 
     def command(self, context: Mapping[str, Any], platform: Platform) -> list[str]:

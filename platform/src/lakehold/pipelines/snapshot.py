@@ -29,10 +29,13 @@ def version_of(checkout: Path, rooms: Sequence[str]) -> str:
 
 
 def copy(checkout: Path, rooms: Sequence[str], target: Path) -> None:
-    """Copy the rooms below ``target``; an empty or missing room becomes an empty folder."""
+    """Copy the rooms below ``target``; an empty or missing room becomes an empty folder.
+
+    Every copy is newer than its source, so Airflow reads a DAG's file again also when only a model has changed.
+    """
     for room in rooms:
         (target / room).mkdir(parents=True, exist_ok=True)
     for path in files_of(checkout, rooms):
         made = target / path.relative_to(checkout)
         made.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, made)
+        shutil.copy(path, made)

@@ -1,7 +1,8 @@
 """Moves rows that break a row-level rule out of a shadow, so that the rest can be published.
 
 The rows go to ``ops.quarantine_<schema>_<table>`` with the run, the rule and what it protects, and are then deleted
-from the shadow. Readers' own tables are never touched. A task that is tried again moves the same rows, and none twice.
+from the shadow. Readers' own tables are never touched. What was deleted there stays in quarantine when the suite runs
+again in the same shadow; what an attempt copied and did not delete is copied again, and not there twice.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from lakehold.config.platform import TrinoAddress
 from lakehold.errors import LakeholdError
-from lakehold.quality import expectations, validation
+from lakehold.quality import expectations, scope, validation
 from lakehold.quality.finding import Finding
 from lakehold.quality.outcome import Caller
 from lakehold.quality.suite import CONDITION, Rule, Suite, TableRules
@@ -25,12 +26,14 @@ _OWN: Mapping[str, str] = {
     "_rule": "varchar",
     "_reason": "varchar",
     "_from": "varchar",
+    "_snapshot": "bigint",
 }
-"""Columns of a quarantine table before those of its source; ``_from`` is the shadow, which is one run's alone."""
+"""Columns of a quarantine table beside those of its source; ``_from`` is the shadow, which is one run's alone, and
+``_snapshot`` the one of it that the rows were read from."""
 
 
 def apply(
-    suite: Suite, table: TableRules, findings: Sequence[Finding], address: TrinoAddress, who: Caller
+    opened: Any, suite: Suite, table: TableRules, findings: Sequence[Finding], address: TrinoAddress, who: Caller
 ) -> list[Finding]:
     """Move what may be moved, judge the rest again, and return what was found then.
 
@@ -45,7 +48,7 @@ def apply(
             else found
             for found in findings
         ]
-    moved = _move(suite, table, [found.rule for found in broken], address, who)
+    moved = _move(opened, suite, table, [found.rule for found in broken], address, who)
     return [replace(found, quarantined=moved.get(found.rule.id, 0)) for found in validation.run(table, address)]
 
 
@@ -57,11 +60,13 @@ def _refusal(table: TableRules, found: Finding) -> str:
     return f"{share:.2%} of the rows break the rule, more than its {most:.2%}" if share > most else ""
 
 
-def _move(suite: Suite, table: TableRules, rules: Sequence[Rule], address: TrinoAddress, who: Caller) -> dict[str, int]:
+def _move(
+    opened: Any, suite: Suite, table: TableRules, rules: Sequence[Rule], address: TrinoAddress, who: Caller
+) -> dict[str, int]:
     with validation.batch(table, address) as engine, engine.engine.connect() as connection:
         mover = _Mover(connection, suite, table, [str(column["name"]) for column in engine.columns], who)
         mover.ensure()
-        return {rule.id: mover.move(rule, _condition(engine, rule)) for rule in rules}
+        return {rule.id: mover.move(rule, _condition(engine, rule), scope.ancestry(opened, table)) for rule in rules}
 
 
 class _Mover:
@@ -83,18 +88,22 @@ class _Mover:
         self._run(f"CREATE TABLE IF NOT EXISTS {self._target} AS {columns} WITH NO DATA")
         known = {row[0] for row in self._run(f"SHOW COLUMNS FROM {self._target}")}
         kinds = {row[0]: row[1] for row in self._run(f"SHOW COLUMNS FROM {self._source}")}
-        for name in self._columns:
+        for name, kind in {**_OWN, **{name: kinds[name] for name in self._columns}}.items():
             if name not in known:
-                self._run(f'ALTER TABLE {self._target} ADD COLUMN "{name}" {kinds[name]}')
+                self._run(f'ALTER TABLE {self._target} ADD COLUMN "{name}" {kind}')
 
-    def move(self, rule: Rule, condition: str) -> int:
-        """Move the rows that break ``rule``; returns how many."""
+    def move(self, rule: Rule, condition: str, snapshots: Sequence[int]) -> int:
+        """Move the rows that break ``rule`` and return how many; ``snapshots`` of the source, the current one first."""
+        now, *before = snapshots
         mine = f"_from = {_text(self._table.reads)} AND _suite = {_text(self._suite.name)} AND _rule = {_text(rule.id)}"
         rows = f"({self._table.rows}) AND ({condition})" if self._table.rows else f"({condition})"
-        # What an attempt before this one copied and did not delete is copied again.
+        # What was copied from an earlier snapshot has been deleted since, and is nowhere else. What was copied from the
+        # current one has not, and is copied again; anything else is of a shadow that was given up.
+        kept = ", ".join(map(str, before or [0]))
+        mine += f" AND _snapshot NOT IN ({kept})"
         self._run(f"DELETE FROM {self._target} WHERE {mine}")  # noqa: S608 - our own names and quoted texts
         names = ", ".join(f'"{name}"' for name in self._columns)
-        values = ("current_timestamp", *map(_text, self._origin(rule)))
+        values = ("current_timestamp", *map(_text, self._origin(rule)), str(now))
         chosen = f"SELECT {', '.join(values)}, {names} FROM {self._source} WHERE {rows}"  # noqa: S608 - likewise
         copied = self._count(f"INSERT INTO {self._target} ({', '.join(_OWN)}, {names}) {chosen}")
         deleted = self._count(f"DELETE FROM {self._source} WHERE {rows}")  # noqa: S608 - likewise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from lakehold.config import maker
@@ -185,12 +185,16 @@ def latest(opened: Any, *, days: int, **filters: str) -> list[dict[str, Any]]:
     return [row for row in rows if newest[row["suite"]] == row["gate_id"]]
 
 
-def passed_snapshot(opened: Any, suite: str, table: str) -> int | None:
-    """Return the snapshot of ``table`` that ``suite`` last judged in a gate that passed, within 90 days."""
+def passed_snapshot(opened: Any, suite: str, table: str, interval: tuple[date, date] | None) -> int | None:
+    """Return the snapshot of ``table`` that ``suite`` last judged in a gate that passed, within 90 days.
+
+    Gates that did not cover ``interval`` do not count: a commit can bring days that none of them has looked at.
+    """
     rows = history(opened, days=90, suite=suite)
     stopped = {row["gate_id"] for row in rows if row["outcome"] == "BLOCK"}
     for row in rows:
-        if row["table_name"] == table and row["snapshot_id"] is not None and row["gate_id"] not in stopped:
+        covers = interval is None or (row["interval_from"] <= interval[0] and interval[1] <= row["interval_to"])
+        if row["table_name"] == table and row["snapshot_id"] is not None and row["gate_id"] not in stopped and covers:
             return int(row["snapshot_id"])
     return None
 

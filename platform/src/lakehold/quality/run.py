@@ -73,7 +73,7 @@ def judge(rules: Suite, known: Platform, catalog: Any, who: Caller) -> list[Find
     for table in rules.tables:
         narrowed = scope.narrowed(catalog, rules.name, table)
         found = validation.run(narrowed, known.trino)
-        findings += quarantine.apply(rules, narrowed, found, known.trino, who)
+        findings += quarantine.apply(catalog, rules, narrowed, found, known.trino, who)
     return findings
 
 

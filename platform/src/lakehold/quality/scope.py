@@ -15,16 +15,23 @@ _MOST_FILES = 4000
 
 def snapshot(opened: Any, table: TableRules) -> int | None:
     """Return the id of the snapshot a gate is about to judge; None for a view and for a table without one."""
+    return next(iter(ancestry(opened, table)), None)
+
+
+def ancestry(opened: Any, table: TableRules) -> list[int]:
+    """Return the ids of that snapshot and of those before it that have not expired, newest first."""
+    from pyiceberg.table.snapshots import ancestors_of
+
     loaded = _load(opened, f"{table.reads}.{table.table}")
-    current = loaded.current_snapshot() if loaded else None
-    return int(current.snapshot_id) if current else None
+    found = ancestors_of(loaded.current_snapshot(), loaded.metadata) if loaded else ()
+    return [int(each.snapshot_id) for each in found]
 
 
 def narrowed(opened: Any, suite: str, table: TableRules) -> TableRules:
     """Return ``table`` with its scope as a condition on the rows, for a suite whose scope is ``changed``.
 
-    In a shadow the base is what readers see now; in a published table it is the snapshot this suite last passed. The
-    whole table is judged when there is no base, and for a view.
+    In a shadow the base is what readers see now; in a published table it is the snapshot this suite last passed, over
+    all of the interval where the rules depend on it. The whole table is judged when there is no base, and for a view.
     """
     if table.scope != "changed":
         return table
@@ -70,7 +77,7 @@ def _base(opened: Any, suite: str, table: TableRules, judged: Any) -> tuple[Any,
         published = _load(opened, table.name)
         current = published.current_snapshot() if published else None
         return (published, current.snapshot_id if current else None) if published else None
-    passed = results.passed_snapshot(opened, suite, table.name)
+    passed = results.passed_snapshot(opened, suite, table.name, table.interval)
     return (judged, passed) if judged and passed and judged.snapshot_by_id(passed) else None
 
 

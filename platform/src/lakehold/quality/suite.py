@@ -62,6 +62,8 @@ class TableRules:
     """``changed``: only rows of data files that the run added."""
     reads: str = ""
     """The schema the rows are read from: a shadow of ``schema``, or ``schema`` itself."""
+    interval: tuple[date, date] | None = None
+    """First day and the day after the last, where rows or rules depend on them."""
 
     @property
     def name(self) -> str:
@@ -97,15 +99,13 @@ def load(folder: Path, name: str, start: date, end: date, shadows: Mapping[str, 
 
 def parse(text: str, name: str, start: date, end: date, shadows: Mapping[str, str] | None = None) -> Suite:
     """Read a suite's text; see :func:`load`."""
-    filled = text.replace("{from}", start.isoformat()).replace("{to}", end.isoformat())
-    try:
-        raw = yaml.safe_load(filled)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"quality/{name}.yml is not YAML.", why=str(error), remedy="correct the file") from error
-    top = _section(raw, name, required=("summary", "owner", "tables"))
+    top = _top(text, name, start, end)
+    # What reads otherwise for other days is about the interval.
+    others = _top(text, name, date.min, date.min)
+    pairs = zip(_list(top, "tables", name), _list(others, "tables", name), strict=True)
     tables = [
-        _table(table, f"{name}.tables[{number}]", top["owner"], shadows or {})
-        for number, table in enumerate(_list(top, "tables", name))
+        _table(table, f"{name}.tables[{number}]", top["owner"], shadows or {}, None if table == other else (start, end))
+        for number, (table, other) in enumerate(pairs)
     ]
     ids = [rule.id for table in tables for rule in table.rules]
     if twice := {one for one in ids if ids.count(one) > 1}:
@@ -113,7 +113,18 @@ def parse(text: str, name: str, start: date, end: date, shadows: Mapping[str, st
     return Suite(name=name, summary=top["summary"], tables=tuple(tables))
 
 
-def _table(raw: object, path: str, owner: str, shadows: Mapping[str, str]) -> TableRules:
+def _top(text: str, name: str, start: date, end: date) -> dict[str, Any]:
+    filled = text.replace("{from}", start.isoformat()).replace("{to}", end.isoformat())
+    try:
+        raw = yaml.safe_load(filled)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"quality/{name}.yml is not YAML.", why=str(error), remedy="correct the file") from error
+    return _section(raw, name, required=("summary", "owner", "tables"))
+
+
+def _table(
+    raw: object, path: str, owner: str, shadows: Mapping[str, str], interval: tuple[date, date] | None
+) -> TableRules:
     section = _section(raw, path, required=("table", "rules"), optional=("rows", "scope"))
     schema, dot, table = str(section["table"]).partition(".")
     if not dot:
@@ -129,6 +140,7 @@ def _table(raw: object, path: str, owner: str, shadows: Mapping[str, str]) -> Ta
         rules=tuple(rules),
         scope=scope,
         reads=shadows.get(schema, schema),
+        interval=interval,
     )
 
 

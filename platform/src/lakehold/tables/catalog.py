@@ -56,6 +56,9 @@ def trino_catalog_properties(site: Installation) -> dict[str, str]:
         "iceberg.register-table-procedure.enabled": "true",
         # Two tables that had the same name at different times must not share a folder.
         "iceberg.unique-table-location": "true",
+        # It ignores gc.enabled and knows one table: on a clone it would delete what only its original needs, and the
+        # other way round. So it never deletes anything; our own maintenance knows both.
+        "iceberg.remove-orphan-files.min-retention": "36500d",
         **_trino_catalog_type(site),
         "fs.native-s3.enabled": "true",
         "s3.endpoint": s3_endpoint(site),
@@ -73,8 +76,6 @@ def _trino_catalog_type(site: Installation) -> dict[str, str]:
             "iceberg.catalog.type": "rest",
             "iceberg.rest-catalog.uri": _rest_uri(catalog),
             "iceberg.rest-catalog.warehouse": _warehouse(catalog),
-            # It ignores gc.enabled, so on a clone it would take its original's history. Our own maintenance does not.
-            "iceberg.remove-orphan-files.min-retention": "36500d",
             **_trino_login(site),
         }
     return {

@@ -79,6 +79,8 @@ def _make(platform: Platform, files: Files, connection: Connection, audit: Audit
     catalog = platform.catalog["name"]
     for older in ledger.live(connection, catalog, run=audit.run, group=audit.group):
         forget(connection, catalog, older)
+    # Made anew by an engine that wrote after the shadow was published or given up.
+    pointers.remove_schemas(connection, catalog, pointers.schemas(connection, catalog, audit.ending))
     shadow = Shadow(
         id=uuid.uuid4(),
         run=audit.run,

@@ -14,6 +14,7 @@ from lakehold.tables.plan import Step
 from lakehold.tables.pointers import Name, Pointer
 
 _WRITERS = (
+    (metadata.MAINTENANCE, "maintenance action"),
     ("trino_query_id", "Trino query"),
     ("spark.app.id", "Spark application"),
     ("engine-name", "engine"),

@@ -15,11 +15,12 @@ from lakehold.tables import maintenance_trino as sql
 from lakehold.tables.maintenance_plan import Action, small_limit
 from lakehold.tables.maintenance_spark import rewrite
 from lakehold.tables.measure import EXPIRED
+from lakehold.tables.metadata import MAINTENANCE
 from lakehold.tables.policy import Policy
 from lakehold.tables.references import Object, Reach, References, Store, counted, neighbours, place, unreferenced
 from lakehold.tables.state import Orphans, TableState, expirable
 
-_OURS = {"lakehold.maintenance": "prune"}
+_OURS = {MAINTENANCE: "prune"}
 """In the summary of a snapshot that no job explains."""
 _LOST = ("ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT")
 """Trino's names for a commit that met another one."""
@@ -121,12 +122,14 @@ class Workshop:
             raise ValueError("nothing was expired")
         references = References()
         before = references.before_expiry(table.io, state.expired.metadata)
-        sharing = neighbours(table, self._everything())
+        # The table itself counts whatever the catalog says: without it, all of its files would be nobody's.
+        sharing = [table, *neighbours(table, self._everything())]
         referenced = references.of_tables(sharing, but=state.expired.metadata)
         sizes = {found.place: found for found in self._store.below(table.location())}
         # Only below the table's own folder is it known who else has files there.
         own = place(table.location().rstrip("/") + "/")
         gone = [sorted(one for one in files - referenced if one.startswith(own)) for files in _by_kind(before)]
+        self._confirm(table)
         for files in gone:
             self._store.delete(files)
         self._forget(table)
@@ -142,8 +145,14 @@ class Workshop:
         except CommitFailedException as error:
             raise ConflictError("the table was committed to meanwhile.", why=str(error)) from error
 
+    def _confirm(self, table: Any) -> None:
+        """Look, before files go, that the table has its name still; :class:`ConflictError` otherwise."""
+        if load(self._catalog, table.name()).metadata.table_uuid != table.metadata.table_uuid:
+            raise ConflictError(f"{'.'.join(table.name())} is another table by now.")
+
     def _orphans(self, table: Any, policy: Policy) -> Orphans:
         listed, unused = self.unreferenced(table, policy)
+        self._confirm(table)
         self._store.delete([found.place for found in unused])
         return counted(listed, unused)
 
@@ -160,8 +169,18 @@ class Workshop:
         if not any(found.changed < before for found in listed):
             return listed, []
         known = self._everything() if tables is None else tables
-        referenced = References().of_tables(neighbours(table, known))
+        referenced = References().of_tables([table, *neighbours(table, known)])
         return listed, unreferenced(listed, referenced, before)
+
+
+def load(catalog: Any, name: tuple[str, ...]) -> Any:
+    """Load a table that was listed before; :class:`ConflictError` when it is gone."""
+    from pyiceberg.exceptions import NoSuchTableError
+
+    try:
+        return catalog.load_table(name)
+    except NoSuchTableError as error:
+        raise ConflictError(f"{'.'.join(name)} was renamed or dropped meanwhile.", why=str(error)) from error
 
 
 def _narrow_column(schema: Any) -> str | None:

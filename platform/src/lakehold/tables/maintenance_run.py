@@ -13,13 +13,13 @@ from typing import Any
 from lakehold.config.platform import Platform
 from lakehold.errors import DataError
 from lakehold.tables import ledger, shadow
-from lakehold.tables.maintenance_actions import Workshop
+from lakehold.tables.maintenance_actions import Workshop, load
 from lakehold.tables.maintenance_history import TABLE, History, seen
 from lakehold.tables.maintenance_plan import Remaining, by_worth, plan
 from lakehold.tables.maintenance_table import FAILURES, Outcome, Survey, TableWork
 from lakehold.tables.measure import measure
 from lakehold.tables.policy import PolicyFile
-from lakehold.tables.references import counted
+from lakehold.tables.references import Name, all_tables, counted
 from lakehold.tables.state import Orphans
 
 _PROGRESS_SECONDS = 10
@@ -63,7 +63,8 @@ class Run:
     def surveys(self, tables: Sequence[tuple[str, str]]) -> list[Survey]:
         """Measure tables and plan for them; one that cannot be read is told of in :attr:`unreadable`."""
         found = []
-        everything = self._everything()
+        # Good enough to report by: whoever deletes reads them again.
+        everything = [loaded for name in self._everywhere() if (loaded := self._load(name)) is not None]
         for schema, table in tables:
             try:
                 found.append(self.survey(schema, table, beside=everything))
@@ -78,7 +79,7 @@ class Run:
 
         ``beside`` are all tables of the catalog, when they were read already.
         """
-        loaded = self.catalog.load_table((schema, table))
+        loaded = load(self.catalog, (schema, table))
         policy = self.policies.of(schema, table)
         state = measure(loaded, policy)
         if orphans is None and state.snapshot_id is not None and policy.enabled:
@@ -126,14 +127,28 @@ class Run:
 
     def _everything(self) -> list[Any]:
         """Load every table of the catalog, shadows too, as it is now."""
+        return all_tables(self._everywhere, self._load)
+
+    def _everywhere(self) -> list[Name]:
+        """Name the tables of all namespaces, of those within others too: their folders may lie below a table's."""
+        from pyiceberg.exceptions import NoSuchNamespaceError
+
+        found: list[Name] = []
+        waiting = list(self.catalog.list_namespaces())
+        while waiting:
+            namespace = waiting.pop()
+            with suppress(NoSuchNamespaceError):  # dropped meanwhile: it has no tables
+                found += self.catalog.list_tables(namespace)
+                # A server that knows one level only may name all of them again.
+                waiting += [inner for inner in self.catalog.list_namespaces(namespace) if len(inner) > len(namespace)]
+        return found
+
+    def _load(self, name: Name) -> Any | None:
         from pyiceberg.exceptions import NoSuchTableError
 
-        found = []
-        for name in self._names():
-            # Dropped since it was listed: then it refers to nothing.
-            with suppress(NoSuchTableError):
-                found.append(self.catalog.load_table(name))
-        return found
+        with suppress(NoSuchTableError):
+            return self.catalog.load_table(name)
+        return None
 
     def _progress(self, stats: Mapping[str, Any]) -> None:
         if time.monotonic() - self._told >= _PROGRESS_SECONDS and stats.get("totalSplits"):

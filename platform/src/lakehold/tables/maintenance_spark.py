@@ -24,7 +24,9 @@ def procedure(catalog: str, kind: str, state: TableState, policy: Policy) -> str
     """Return the CALL of the procedure for an action."""
     table = f"`{state.schema}`.`{state.table}`"
     if kind == "deletes":
-        return f"CALL `{catalog}`.system.rewrite_position_delete_files(table => '{table}')"
+        # By itself it leaves partitions alone that have fewer than five.
+        options = "map('min-input-files', '2')"
+        return f"CALL `{catalog}`.system.rewrite_position_delete_files(table => '{table}', options => {options})"
     order = policy.compaction.order or state.order
     columns = ", ".join(f"`{column}`" for column in order)
     by = f"zorder({columns})" if policy.compaction.strategy == "zorder" else columns

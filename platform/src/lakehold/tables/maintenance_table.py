@@ -120,10 +120,15 @@ class TableWork:
         before, began, clock = self._survey.state, datetime.now(UTC), time.monotonic()
         removed, outcome, told = None, DONE, ""
         try:
-            if self._before is None and action.kind in _FELT:
-                self._before = self._probe()
             # Measured again now that nobody publishes: what was planned before may be the past.
             self._look(before.orphans)
+            planned = next((one for one in self._survey.actions if one.kind == action.kind and not one.dry), None)
+            if planned is None:
+                self._over.add(action.kind)
+                return self._outcome(action, "skipped", "somebody else has been at work on it: it no longer pays")
+            action = planned
+            if self._before is None and action.kind in _FELT:
+                self._before = self._probe()
             policy = self._run.policies.of(before.schema, before.table)
             removed = self._run.workshop.do(action, self._survey.loaded, self._survey.state, policy, self.left.seconds)
         except ConflictError as error:

@@ -17,7 +17,11 @@ GUARDS = {"gc.enabled": "false", "write.metadata.delete-after-commit.enabled": "
 """Properties of a clone. With them Iceberg itself refuses, in every engine, to expire snapshots and to purge files, and
 leaves old metadata files: all of them belong to the original as well."""
 
+MAINTENANCE = "lakehold.maintenance"
+"""Key in the summary of a snapshot that maintenance made without touching a row; its value is the action."""
+
 _NO_SNAPSHOT = -1
+_BROUGHT_ALONG = ("metadata-log", "last-updated-ms", "statistics")
 _PREVIOUS_VERSIONS = ("write.metadata.previous-versions-max", 100)
 
 
@@ -117,26 +121,40 @@ def same_data(one: State, other: State) -> bool:
 
 
 def rewritten_since(metadata: Metadata, state: State) -> bool:
-    """Whether the table's rows are those of ``state``, its files only rewritten since, as compaction does."""
+    """Whether the table's rows are those of ``state``, only maintained since: files rewritten, manifests left out."""
     if metadata.get("current-schema-id") != state.schema:
         return False
     for snapshot in ancestry(metadata, current_snapshot(metadata)):
         if snapshot["snapshot-id"] == state.snapshot:
             return True
-        if snapshot.get("summary", {}).get("operation") != "replace":
+        summary = snapshot.get("summary", {})
+        if summary.get("operation") != "replace" and MAINTENANCE not in summary:
             return False
     return current_snapshot(metadata) is None and state.snapshot is None
 
 
-def with_tags_of(metadata: Metadata, other: Metadata) -> Metadata:
-    """Return the metadata with the references that only ``other`` has, as far as it knows their snapshots."""
-    known, own = snapshots(metadata), _references(metadata)
-    added = {
-        name: reference
-        for name, reference in _references(other).items()
-        if name not in own and reference["snapshot-id"] in known
-    }
-    return {**metadata, "refs": {**own, **added}}
+def changed_since(cloned: Metadata, now: Metadata) -> list[str]:
+    """Name the parts in which a table differs from when it was ``cloned``, but for those :func:`rebased` takes over."""
+    if cloned == now:
+        return []
+    one, other = _compared(cloned), _compared(now)
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+
+
+def rebased(metadata: Metadata, cloned: Metadata, now: Metadata) -> Metadata:
+    """Return what a run made of a clone, ``metadata``, with the tags and statistics the original has ``now``.
+
+    A tag or statistics file that the run itself has set since it was ``cloned`` stays as the run has it.
+    """
+    known = snapshots(metadata)
+    own, was = _references(metadata), _references(cloned)
+    theirs = {name: one for name, one in _tags(now).items() if one["snapshot-id"] in known}
+    ours = {name: one for name, one in own.items() if not _is_tag(one) or one != was.get(name)}
+    made = {**metadata, "refs": {**theirs, **ours}}
+    was_measured = _statistics(cloned)
+    measured = {snapshot: one for snapshot, one in _statistics(now).items() if snapshot in known}
+    measured |= {key: one for key, one in _statistics(metadata).items() if one != was_measured.get(key)}
+    return {**made, "statistics": list(measured.values())} if measured or "statistics" in metadata else made
 
 
 def missing_for(metadata: Metadata, state: State) -> str:
@@ -193,6 +211,34 @@ def _references(metadata: Metadata) -> dict[str, Any]:
     if current is not None and MAIN not in references:
         references[MAIN] = {"snapshot-id": current, "type": "branch"}
     return references
+
+
+def _is_tag(reference: Mapping[str, Any]) -> bool:
+    return reference.get("type") == "tag"
+
+
+def _tags(metadata: Metadata) -> dict[str, Any]:
+    return {name: reference for name, reference in _references(metadata).items() if _is_tag(reference)}
+
+
+def _statistics(metadata: Metadata) -> dict[int, dict[str, Any]]:
+    return {int(file["snapshot-id"]): file for file in metadata.get("statistics") or []}
+
+
+def _compared(metadata: Metadata) -> dict[str, Any]:
+    """Return all that a publication cannot bring along from a table that has moved."""
+    rest = {key: value for key, value in metadata.items() if key not in (*_BROUGHT_ALONG, "refs")}
+    branches = {name: reference for name, reference in _references(metadata).items() if not _is_tag(reference)}
+    made = _without_empty({**rest, "branches": branches, "current-snapshot-id": current_snapshot(metadata)})
+    return dict(made)
+
+
+def _without_empty(value: Any) -> Any:
+    """Leave out what one engine writes as empty, and another not at all."""
+    if isinstance(value, dict):
+        kept = {key: _without_empty(one) for key, one in value.items()}
+        return {key: one for key, one in kept.items() if one not in (None, [], {})}
+    return [_without_empty(one) for one in value] if isinstance(value, list) else value
 
 
 def _next(metadata: Metadata, location: str, now: int) -> Metadata:

@@ -46,6 +46,21 @@ def read(connection: Connection, catalog: str, schemas: Collection[str], lock: s
     }
 
 
+def schemas(connection: Connection, catalog: str, ending: str) -> list[str]:
+    """Return the names of the schemas that end so, sorted; also of one that has tables and is not there itself."""
+    rows = connection.execute(
+        """
+        SELECT namespace FROM public.iceberg_namespace_properties
+        WHERE catalog_name = %(catalog)s AND right(namespace, length(%(ending)s)) = %(ending)s
+        UNION SELECT table_namespace FROM public.iceberg_tables
+        WHERE catalog_name = %(catalog)s AND right(table_namespace, length(%(ending)s)) = %(ending)s
+        ORDER BY namespace
+        """,
+        {"catalog": catalog, "ending": ending},
+    ).fetchall()
+    return [row["namespace"] for row in rows]
+
+
 def location_of_schema(connection: Connection, catalog: str, schema: str, warehouse: str) -> str | None:
     """Return the folder of a schema's tables, where engines would put them; ``None`` when there is no such schema."""
     row = connection.execute(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -67,7 +67,7 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
     with ledger.connect(platform) as connection:
         found = ledger.live(connection, catalog, run=audit.run, group=audit.group)
         if not found:
-            return earlier(connection, catalog, audit)
+            return earlier(connection, catalog, audit, pointers.schemas(connection, catalog, audit.ending))
         shadow, entry = found[0], Entry(id=uuid.uuid4(), run=audit.run, group=audit.group, kind="publish")
         attempt = _Attempt(connection, files, catalog, shadow, entry, int(tag_days * _DAY))
         for _ in range(_ROUNDS):
@@ -81,10 +81,19 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
     )
 
 
-def earlier(connection: Connection, catalog: str, audit: Audit) -> Published:
-    """Return the run's last publication, if that is what became of its shadow."""
+def earlier(connection: Connection, catalog: str, audit: Audit, unlisted: Collection[str]) -> Published:
+    """Return the run's last publication, if that is what became of its shadow.
+
+    ``unlisted`` are schemas of the shadow's names that the catalog has all the same: written after it was gone.
+    """
     last = next(iter(ledger.entries(connection, catalog, audit.run, audit.group)), None)
     if last is not None and last.kind == "publish":
+        if unlisted:
+            raise DataError(
+                f'run "{audit.run}" (group {audit.group}) has written since it was published; what it wrote is not.',
+                why=f"its shadow was gone, and {', '.join(unlisted)} was made anew without what was published",
+                remedy="begin with its clone again (in Airflow: clear the group's first task)",
+            )
         return Published(entry=replace(last, changes=ledger.changes(connection, last)), earlier=True)
     what = "has no shadow" if last is None else "has no shadow any more: it was given up"
     raise DataError(
@@ -151,25 +160,41 @@ class _Attempt:
         old = metadata.state_of(published, step.target.kind) if published and step.target else None
         if not step.changed:
             return self._prepare_tag(step, published, old)
-        if not _as_cloned(step, published, old):
+        if not _as_cloned(step, old):
             raise conflict(self._files, self._catalog, self._connection, self._shadow, step)
+        cloned = self._cloned(step, published)
+        if published and cloned and (parts := metadata.changed_since(cloned, published)):
+            raise self._undoing(step, parts)
         if step.source is None:
             return _Ready(step=step, new=None, old_state=old, new_state=None)
         source = self._files.read(step.source.location)
         if step.source.kind == "VIEW":
             made = views.rewritten(source, cloning.mapping_back(self._shadow), self._catalog)
         else:
-            made = self._finished(step, source, published)
+            made = self._finished(step, source, cloned, published)
         location = self._files.write(made, step.source.location)
         new = Pointer(location=location, kind=step.source.kind)
         return _Ready(step=step, new=new, old_state=old, new_state=metadata.state_of(made, new.kind))
 
-    def _finished(self, step: Step, source: Metadata, published: Metadata | None) -> Metadata:
+    def _cloned(self, step: Step, published: Metadata | None) -> Metadata | None:
+        """Read the metadata the clone began with; where the table has not moved it is what is published."""
+        if step.base is None or step.target is None or step.target.location == step.base.base:
+            return published
+        # The original's own file may be gone by now: engines keep the last few of them. The clone's says the same.
+        return {**self._files.read(step.base.clone), "properties": step.base.state.properties}
+
+    def _undoing(self, step: Step, parts: Sequence[str]) -> ConflictError:
+        """Return the error for a table whose rows are as cloned, and whose metadata has what the clone has not."""
+        refusal = conflict(self._files, self._catalog, self._connection, self._shadow, step)
+        why = f"publishing would undo a change of its {', '.join(parts)}; {refusal.why}"
+        return ConflictError(refusal.what, why=why, remedy=refusal.remedy)
+
+    def _finished(self, step: Step, source: Metadata, cloned: Metadata | None, published: Metadata | None) -> Metadata:
         location = step.source.location if step.source else ""
         if step.base and step.base.kind == "TABLE":
             source = metadata.unguarded(source, step.base.state.properties)
-        if published and step.target and step.target.kind == "TABLE":
-            source = metadata.with_tags_of(source, published)
+        if published and cloned and step.target and step.target.kind == "TABLE":
+            source = metadata.rebased(source, cloned, published)
         return metadata.tagged(source, location, self._entry.tag, cloning.now(), self._keep) or source
 
     def _prepare_tag(self, step: Step, published: Metadata | None, old: metadata.State | None) -> _Ready:
@@ -183,14 +208,13 @@ class _Attempt:
         return _Ready(step=step, new=new, old_state=old, new_state=metadata.state_of(made))
 
 
-def _as_cloned(step: Step, published: Metadata | None, now: metadata.State | None) -> bool:
-    """Whether what is published is what the clone began with, but for other runs' tags."""
+def _as_cloned(step: Step, now: metadata.State | None) -> bool:
+    """Whether readers see in what is published what the clone began with."""
     if step.base is None or step.target is None:
         return step.base is None and step.target is None
     if step.target.location == step.base.base:
         return True
-    same = published is not None and now == step.base.state
-    return same and step.base.kind == "TABLE"
+    return step.base.kind == "TABLE" and now == step.base.state
 
 
 def _move(ready: _Ready) -> Move:

@@ -6,17 +6,23 @@ shadows included, or a metadata file of which the readers may still be at work.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lakehold.errors import ConflictError
 from lakehold.tables.measure import READERS, expired_of
 from lakehold.tables.state import Orphans
 
 _BATCH = 1000
 """Objects one request deletes at most."""
+_PASSES = 5
+"""Times a catalog is read from the beginning while others rename its tables."""
+
+Name = tuple[str, ...]
+"""Namespace, of one or more levels, and table."""
 
 
 def place(uri: str) -> str:
@@ -126,7 +132,7 @@ class References:
         ``but`` is the metadata file of an expiry whose readers are done.
         """
         found: set[str] = set()
-        for table in tables:
+        for table in {table.metadata_location: table for table in tables}.values():
             found |= self.reach(table.io, table.metadata, table.metadata_location).all()
             if (expired := expired_of(table.metadata)) and expired.metadata != but:
                 found |= self.before_expiry(table.io, expired.metadata).all()
@@ -156,6 +162,27 @@ def _files(manifest: Any, io: Any, missing: tuple[type[Exception], ...]) -> tupl
         return tuple(place(entry.data_file.file_path) for entry in manifest.fetch_manifest_entry(io))
     except missing:
         return ()
+
+
+def all_tables(names: Callable[[], Iterable[Name]], load: Callable[[Name], Any | None]) -> list[Any]:
+    """Load every table of a catalog while others work in it; ``load`` returns ``None`` for one that is gone.
+
+    What is gone may have been renamed, even to a name that was read before it. So nothing counts until every table of
+    a listing was there and the next listing has the same names; :class:`ConflictError` when they never agree.
+    """
+    for _ in range(_PASSES):
+        found: dict[Name, Any] = {}
+        while (listed := set(names())) != found.keys():
+            found |= {name: load(name) for name in sorted(listed - found.keys())}
+            if any(found[name] is None or name not in listed for name in found):
+                break
+        else:
+            return list(found.values())
+    raise ConflictError(
+        "tables of the catalog are being renamed or dropped all the while.",
+        why="before files are deleted it must be known what every table leads to",
+        remedy="lakehold tables maintain, when less is going on",
+    )
 
 
 def neighbours(table: Any, tables: Iterable[Any]) -> list[Any]:

@@ -80,6 +80,10 @@ class RestClient:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=THREADS))
 
+    def schemas(self, ending: str) -> list[str]:
+        """Names of the schemas that end so, sorted."""
+        return sorted(name[0] for name in self._catalog.list_namespaces() if name[0].endswith(ending))
+
     def tables(self, schema: str) -> list[str]:
         """Names of a schema's tables, sorted; empty when there is no such schema."""
         try:

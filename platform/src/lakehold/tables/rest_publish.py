@@ -38,7 +38,7 @@ def publish(platform: Platform, audit: Audit, *, tag_days: float = TAG_DAYS) -> 
     with ledger.connect(platform) as connection:
         found = ledger.live(connection, catalog, run=audit.run, group=audit.group)
         if not found:
-            return earlier(connection, catalog, audit)
+            return earlier(connection, catalog, audit, RestClient(platform.catalog).schemas(audit.ending))
         shadow, client = found[0], RestClient(platform.catalog)
         published = _recorded(connection, catalog, shadow)
         if published is None:

@@ -35,9 +35,14 @@ class Audit:
         """Ten hexadecimal digits that only this group of this run has."""
         return hashlib.sha256(f"{self.run}/{self.group}".encode()).hexdigest()[:_KEY_DIGITS]
 
+    @property
+    def ending(self) -> str:
+        """How the names of all its shadow schemas end, and no others."""
+        return f"{_MARK}{self.key}"
+
     def schema(self, target: str) -> str:
         """Return the name of the shadow of the schema ``target``."""
-        return f"{target}{_MARK}{self.key}"
+        return f"{target}{self.ending}"
 
     @property
     def tag(self) -> str:
