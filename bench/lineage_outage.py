@@ -3,10 +3,11 @@
     python bench/lineage_outage.py [--rounds 1]
 
 Starts the platform in a state directory of its own that is removed afterwards and runs one DAG (bench/dags/outage.py):
-a task of Airflow alone, a Trino statement, a Spark job, dbt's models. First with the service, then with nothing on its
-port, with something that answers 503, and with something that never answers. Times are Airflow's own. The result is
-printed as JSON; ends with exit code 1 when a task took more than two seconds longer than with the service, or when the
-service, back again, has not been told of every Spark job and every Trino statement.
+a task of Airflow alone, a Trino statement, a Spark job that tells of a landed file, a gate, dbt's models. First with
+the service, then with nothing on its port, with something that answers 503, and with something that never answers.
+Times are Airflow's own. The result is printed as JSON; ends with exit code 1 when a task took more than two seconds
+longer than with the service, or when the service, back again, has not been told of every Spark job, landed file, gate
+and Trino statement.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any
 import httpx
 from lakehold.components.airflow import ADMIN
 from lakehold.config import platform as platforms
+from lakehold.config import posting
 from lakehold.pipelines import spool
 from lakehold.pipelines.client import FINISHED, AirflowClient, Run
 
@@ -116,7 +118,7 @@ def run(client: AirflowClient) -> dict[str, float]:
     if started.state != "success":
         raise SystemExit(f"{started} failed; it proves nothing\n{_log(client, started)}")
     tasks = {task.task_id: task for task in client.tasks(started) if task.start and task.end}
-    kinds = {"airflow": "nothing", "trino": "trino", "spark": "spark", "dbt": "marts.build"}
+    kinds = {"airflow": "nothing", "trino": "trino", "spark": "spark", "gate": "gate", "dbt": "marts.build"}
     seconds = {kind: (tasks[name].end - tasks[name].start).total_seconds() for kind, name in kinds.items()}  # type: ignore[operator]  # both are there
     return seconds | {"the whole run": client.duration(started)}
 
@@ -149,16 +151,20 @@ def measure(installed: Installation, rounds: int) -> dict[str, dict[str, float]]
         installed.lakehold("up", "lineage")
     # What the next Spark job, or the DAG `lineage_tables`, would post.
     known = platforms.loads((installed.state / "conf" / "airflow" / "platform.json").read_text(encoding="utf-8"))
-    if why := spool.post_left(spool.folder(known), known.lineage):
+    if why := spool.post_left(posting.folder(known), known.lineage, _say):
         raise SystemExit(f"what was left over is not taken: {why}")
     return seconds
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201 - progress
 
 
 def told(installed: Installation, kind: str, wanted: int) -> int:
     """Return how many runs of the DAG the service knows this kind of statement of, waiting a minute for all of them."""
     deadline = time.monotonic() + 60
     while True:
-        runs = installed.ask("runs?limit=1000&dataset=bench_outage")
+        runs = installed.ask(f"runs?limit=1000&{'job=quality.outage' if kind == 'gate' else 'dataset=bench_outage'}")
         tasks = {row["root_run_id"] or row["run_id"] for row in runs if row["state"] == "COMPLETE" and _is(row, kind)}
         if len(tasks) >= wanted or time.monotonic() > deadline:
             return len(tasks)
@@ -167,7 +173,8 @@ def told(installed: Installation, kind: str, wanted: int) -> int:
 
 def _is(row: dict[str, Any], kind: str) -> bool:
     written = {dataset["name"] for dataset in row["outputs"]}
-    return any("gold.bench_outage" in name if kind == "trino" else "bronze/bench_outage" in name for name in written)
+    named = {"trino": "gold.bench_outage", "spark": "bronze/bench_outage", "load": "bronze.bench_outage"}
+    return kind == "gate" or any(named[kind] in name for name in written)
 
 
 def main() -> None:
@@ -182,7 +189,7 @@ def main() -> None:
         try:
             seconds = measure(installed, rounds)
             runs = 1 + 4 * rounds
-            known = {kind: told(installed, kind, runs) for kind in ("spark", "trino")}
+            known = {kind: told(installed, kind, runs) for kind in ("spark", "load", "gate", "trino")}
         finally:
             installed.lakehold("down")
     longer = {

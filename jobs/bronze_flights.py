@@ -133,7 +133,7 @@ def main() -> int:
         loads.append(loaded(tables))
     spark.stop()
     if why := tell(loads, known):
-        print(f"warning: the lineage service was not told of the landed files: {why}", file=sys.stderr)
+        print(f"warning: lineage is not told of the landed files: {why}", file=sys.stderr)
     rows = sum(table.num_rows for table in tables.values())
     print(f"{TABLE}: {rows} rows of {len(tables)} of {len(wanted)} days, {wanted[0]} to {wanted[-1]}")
     if not refused:

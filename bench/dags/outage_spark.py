@@ -1,5 +1,7 @@
-"""A Spark job of three statements, each of several events."""
+"""A Spark job of three statements, each of several events, that tells of a landed file as well."""
 
+from lakehold.config import platform
+from lakehold.lineage.tell import Loaded, tell
 from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.getOrCreate()
@@ -16,3 +18,11 @@ spark.sql("""
     WHEN MATCHED THEN UPDATE SET *
 """)
 spark.stop()
+landed = Loaded(
+    table="bronze.bench_outage",
+    source="s3://landing/bench_outage",
+    files=["s3://landing/bench_outage/one.csv"],
+    columns={"carrier": ["carrier"]},
+)
+if why := tell([landed], platform.load()):
+    raise SystemExit(why)

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from lakehold.config.ancestry import Ancestor, Ancestry, of_environment, of_trino_tags, spark_conf, trino_tags
+from lakehold.config.ancestry import (
+    PROGRAM,
+    Ancestor,
+    Ancestry,
+    of_environment,
+    of_trino_tags,
+    snapshot_properties,
+    spark_conf,
+    trino_tags,
+)
+from lakehold.config.ancestry import TASK as TASK_KEY
 
 TASK = Ancestor("lakehold", "flights_daily.bronze", "id-1")
 RUN = Ancestor("lakehold", "flights_daily", "id-0")
@@ -16,6 +26,15 @@ ENVIRONMENT = {
 def test_an_operator_tells_its_command() -> None:
     assert of_environment(ENVIRONMENT) == Ancestry(task=TASK, root=RUN)
     assert of_environment({}) == Ancestry()
+    assert Ancestry(task=TASK, root=RUN).variables() == ENVIRONMENT
+
+
+def test_what_is_no_ancestor_is_not_passed_on_to_a_snapshot() -> None:
+    told = snapshot_properties("p", of_environment({**ENVIRONMENT, "OPENLINEAGE_PARENT_ID": "broken"}))
+    assert told[PROGRAM] == "p"
+    by_hand = Ancestor.read(told[TASK_KEY])
+    assert by_hand is not None
+    assert (by_hand.namespace, by_hand.job) == ("lakehold", "p")
 
 
 @pytest.mark.parametrize("text", ["", "a", "a/b", "/a/b", "a//b"])

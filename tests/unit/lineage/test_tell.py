@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from lakehold.config.ancestry import Ancestor, Ancestry
 from lakehold.lineage.event import parse
-from lakehold.lineage.tell import Loaded, event
+from lakehold.lineage.tell import Loaded, event, tell
 
 TASK = Ancestor("lakehold", "flights_daily.bronze.load", "013bf368-5800-7e11-a5f4-ac7a0434c387")
 RUN = Ancestor("lakehold", "flights_daily", "013bf368-5800-798a-b6cb-ade3d0a16315")
@@ -47,3 +50,12 @@ def test_a_column_of_the_same_name_is_taken_as_it_is() -> None:
     }
     assert told["run"]["facets"] == {}
     assert told["job"]["name"] == "load.landed.flights"
+
+
+def test_a_program_waits_for_nobody(tmp_path: Path) -> None:
+    address = SimpleNamespace(namespace="lakehold")
+    known: Any = SimpleNamespace(work=str(tmp_path), catalog={"name": "lakehouse"}, lineage=address)
+    assert tell([], known) == tell([FLIGHTS], known) == ""
+    (left,) = (tmp_path / "lineage").iterdir()
+    (told,) = left.read_text().splitlines()
+    assert parse(told.encode()).outputs == (("lakehouse", "bronze.flights"),)

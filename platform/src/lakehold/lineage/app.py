@@ -29,6 +29,9 @@ from lakehold.lineage.jsontext import MalformedError
 from lakehold.lineage.options import Options
 from lakehold.lineage.sinks import api as sinks_api
 
+_TURN_SECONDS = 0.9
+"""The most a question for a list waits for one of the connections."""
+
 
 class Service:
     """The handlers and what they share."""
@@ -46,7 +49,7 @@ class Service:
             options.database,
             kwargs=database.parameters("ask"),
             max_size=4,
-            timeout=options.answer_seconds,
+            timeout=_TURN_SECONDS,
             reconnect_timeout=0,
             open=False,
         )

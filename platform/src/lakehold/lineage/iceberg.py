@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from lakehold.config import maker, platform
+from lakehold.config import ancestry, platform
 from lakehold.config.platform import LineageAddress
 from lakehold.errors import ConflictError, LakeholdError, NotRunningError
 from lakehold.lineage.tables import VIEWS, View
@@ -84,7 +84,7 @@ def _refresh(table: Any, view: View, graph: Graph, position: str) -> int | None:
 
     if table.properties.get(POSITION) == position:
         return None
-    told = maker.properties("lineage.tables")
+    told = ancestry.snapshot_properties("lineage.tables")
     count = 0
     try:
         with table.transaction() as change:

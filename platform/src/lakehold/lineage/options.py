@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lakehold.config import posting
 from lakehold.errors import ConfigError
 from lakehold.lineage.catalog.source import Source, Store, Trino
 from lakehold.lineage.sinks import settings as sinks
@@ -45,8 +46,8 @@ class Options:
     """Most bytes of one request, after decompression."""
     backlog_bytes: int = 64 * 1024 * 1024
     """Most bytes of events that wait for a commit; more is refused, so that memory stays bounded."""
-    answer_seconds: float = 0.9
-    """An emitter gives up after one second; it is answered before."""
+    answer_seconds: float = posting.ANSWER_SECONDS
+    """An emitter is answered within this, before it gives up."""
 
 
 def load_sinks(environment: Mapping[str, str] = os.environ) -> sinks.SinkOptions:

@@ -9,25 +9,17 @@ library is used, because the program runs in the environment of its engine.
 
 from __future__ import annotations
 
-import http.client
-import json
-import urllib.request
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lakehold import __version__
-from lakehold.config import ancestry
+from lakehold.config import ancestry, openlineage, posting
 from lakehold.config.ancestry import Ancestry
 from lakehold.config.platform import Platform
 
-_PRODUCER = f"https://lakehold.invalid/{__version__}/load"
-"""Who made the event; a reserved name, because nothing of the platform has an address on the internet."""
-_SPEC = "https://openlineage.io/spec"
-_SECONDS = 1.0
-"""The most a program waits for the lineage service."""
+_PRODUCER = openlineage.producer("load")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,23 +39,16 @@ class Loaded:
 
 
 def tell(loads: Sequence[Loaded], known: Platform) -> str:
-    """Send all of it; returns why it did not arrive, or nothing. Never waits longer than a second, never raises."""
+    """Tell all of it; returns why that is not possible, or nothing. Waits for nobody, never raises.
+
+    It is left in the folder whose files Spark jobs and the task of ``ops.lineage_*`` post; the job this program is one
+    of does so as soon as the program has ended.
+    """
     if not loads:
         return ""
     catalog, namespace = known.catalog["name"], known.lineage.namespace
     events = [event(one, catalog, namespace, ancestry.of_environment(), datetime.now(UTC)) for one in loads]
-    request = urllib.request.Request(  # noqa: S310 - the address is the platform's own
-        f"{known.lineage.url}/api/v1/lineage/batch",
-        data=json.dumps(events).encode(),
-        headers={"Authorization": f"Bearer {known.lineage.token}", "Content-Type": "application/json"},
-    )
-    try:
-        # The machine's proxy variables are not for a service on loopback.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=_SECONDS):
-            return ""
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return str(error)
+    return posting.leave(posting.folder(known), events)
 
 
 def event(load: Loaded, catalog: str, namespace: str, by: Ancestry, at: datetime) -> dict[str, Any]:
@@ -73,12 +58,8 @@ def event(load: Loaded, catalog: str, namespace: str, by: Ancestry, at: datetime
     read = list(dict.fromkeys(source for sources in load.columns.values() for source in sources))
     job = f"{by.task.job if by.task else 'load'}.landed.{load.table.rpartition('.')[2]}"
     return {
-        "eventType": "COMPLETE",
-        # Exactly three digits and Z: what every reader of OpenLineage understands.
-        "eventTime": at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "producer": _PRODUCER,
-        "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent",
-        "run": {"runId": str(uuid.uuid4()), "facets": _parent(by)},
+        **openlineage.head("COMPLETE", at, _PRODUCER),
+        "run": {"runId": str(uuid.uuid4()), "facets": openlineage.parent(_PRODUCER, by)},
         "job": {"namespace": namespace, "name": job},
         "inputs": [
             {
@@ -130,16 +111,5 @@ def _schema(columns: Sequence[str]) -> dict[str, Any]:
     return {**_facet("1-1-1", "SchemaDatasetFacet"), "fields": [{"name": name} for name in columns]}
 
 
-def _parent(by: Ancestry) -> dict[str, Any]:
-    if by.task is None:
-        return {}
-    facet = {**_facet("1-2-0", "ParentRunFacet"), **_run(by.task)}
-    return {"parent": {**facet, "root": _run(by.root)} if by.root else facet}
-
-
-def _run(one: ancestry.Ancestor) -> dict[str, Any]:
-    return {"run": {"runId": one.run}, "job": {"namespace": one.namespace, "name": one.job}}
-
-
 def _facet(version: str, name: str, file: str = "") -> dict[str, Any]:
-    return {"_producer": _PRODUCER, "_schemaURL": f"{_SPEC}/facets/{version}/{file or name}.json#/$defs/{name}"}
+    return openlineage.facet(_PRODUCER, version, name, file=file)

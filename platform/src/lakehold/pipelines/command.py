@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from lakehold.config.maker import PARENT, ROOT_PARENT
 from lakehold.config.platform import Platform, load
 from lakehold.pipelines import shadows
 from lakehold.pipelines.openlineage import ancestry
@@ -125,7 +124,6 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
 
     @staticmethod
     def _common(context: Mapping[str, Any], platform: Platform) -> dict[str, str]:
-        started_by = ancestry(context)
         ti = context["ti"]
         kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return {
@@ -134,8 +132,7 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": str(Path(platform.checkout) / "platform" / "src"),
             "PYTHONUNBUFFERED": "1",
-            PARENT: str(started_by.task or ""),
-            ROOT_PARENT: str(started_by.root or ""),
+            **ancestry(context).variables(),
             "LAKEHOLD_DAG_ID": ti.dag_id,
             "LAKEHOLD_TASK_ID": ti.task_id,
             "LAKEHOLD_RUN_ID": ti.run_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lakehold.config import posting
 from lakehold.config.platform import Platform, load
 from lakehold.pipelines import spool
 from lakehold.pipelines.command import Command
@@ -18,7 +19,7 @@ class LineageTables(Command):
     def execute(self, context: Mapping[str, Any]) -> None:
         """Post the events that Spark jobs left while the service was away, then write the tables."""
         known = load()
-        if why := spool.post_left(spool.folder(known), known.lineage):
+        if why := spool.post_left(posting.folder(known), known.lineage, self.log.warning):
             self.log.warning("the lineage service does not take what is left over: %s", why)
         super().execute(context)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from lakehold.config import posting
 from lakehold.config.ancestry import spark_conf
 from lakehold.config.platform import Platform, load
 from lakehold.errors import DataError
@@ -41,7 +42,7 @@ class SparkJob(Command):
         archive = spark_submit.archive(platform)
         self._flags = archive.flags(writer)
         try:
-            with spool.Spool(spool.folder(platform), writer, platform.lineage, self.log.warning) as self._spool:
+            with spool.Spool(posting.folder(platform), writer, platform.lineage, self.log.warning) as self._spool:
                 super().execute(context)
         finally:
             archive.keep(writer)

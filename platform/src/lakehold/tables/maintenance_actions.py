@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from lakehold.config import maker
+from lakehold.config import ancestry
 from lakehold.config.platform import Platform
 from lakehold.errors import ConflictError, NotRunningError, RunFailedError
 from lakehold.tables import maintenance_trino as sql
@@ -110,7 +110,7 @@ class Workshop:
         from pyiceberg.exceptions import CommitFailedException
 
         try:
-            ours = {**_OURS, **maker.properties("tables.maintenance")}
+            ours = {**_OURS, **ancestry.snapshot_properties("tables.maintenance")}
             with table.transaction() as transaction, transaction.update_snapshot(ours).fast_append():
                 pass
         except CommitFailedException as error:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lakehold.config import maker
+from lakehold.config import ancestry
 from lakehold.tables.maintenance_plan import Past
 from lakehold.tables.state import TableState
 
@@ -107,7 +107,7 @@ class History:
         schema = pyarrow.schema(list(_fields(pyarrow)))
         rows = [asdict(record) for record in records]
         table = pyarrow.Table.from_pylist(rows, schema=schema)
-        self._table(schema).append(table, snapshot_properties=maker.properties("tables.maintenance"))
+        self._table(schema).append(table, snapshot_properties=ancestry.snapshot_properties("tables.maintenance"))
         self._rows = [*self.rows(), *rows]
 
     def _table(self, schema: Any) -> Any:

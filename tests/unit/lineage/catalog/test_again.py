@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from lakehold.config import maker as config
+from lakehold.config import ancestry as config
 from lakehold.lineage import trino
 from lakehold.lineage.catalog.again import task_event, view_event
 from lakehold.lineage.catalog.history import completed
@@ -39,7 +39,7 @@ def test_of_a_spark_task_only_that_it_was_at_work_is_said() -> None:
 
 
 def test_a_program_run_by_hand_is_no_task_of_airflow() -> None:
-    event = task_event(maker_of(config.properties("tables.maintenance", {})), AT, TABLE, "7")
+    event = task_event(maker_of(config.snapshot_properties("tables.maintenance", config.Ancestry())), AT, TABLE, "7")
     assert parse(orjson.dumps(event)).job == ("lakehold", "tables.maintenance")
     assert "facets" not in event["job"]
 

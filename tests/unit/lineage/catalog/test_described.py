@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from lakehold.config import maker as config
+from lakehold.config import ancestry as config
 from lakehold.lineage.catalog.clues import clues_of
 from lakehold.lineage.catalog.coverage import percent
 from lakehold.lineage.catalog.described import described, is_shadow, published, type_text
@@ -144,14 +144,15 @@ def test_what_a_snapshot_of_spark_names() -> None:
 
 
 def test_a_program_says_whose_part_it_is() -> None:
-    told = config.properties("quality.results", {config.PARENT: TASK, config.ROOT_PARENT: "lakehold/flights_daily/x"})
+    by = config.of_environment({config.PARENT: TASK, config.ROOT_PARENT: "lakehold/flights_daily/x"})
+    told = config.snapshot_properties("quality.results", by)
     assert told == {
         config.PROGRAM: "quality.results",
         config.TASK: TASK,
         config.ROOT: "lakehold/flights_daily/x",
     }
-    by_hand = config.properties("quality.results", {})
-    assert by_hand == config.properties("quality.results", {})
+    by_hand = config.snapshot_properties("quality.results", config.Ancestry())
+    assert by_hand == config.snapshot_properties("quality.results", config.Ancestry())
     assert maker_of(by_hand).run is not None
     assert config.ROOT not in by_hand
 

@@ -1,7 +1,7 @@
 """Who made a snapshot, as far as its summary says: pure functions.
 
 Trino writes its query's id, Spark its application's; our own programs, and Spark when one of our tasks has started it,
-write the OpenLineage name of the task (:mod:`lakehold.config.maker`).
+write the OpenLineage name of the task (:mod:`lakehold.config.ancestry`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from lakehold.config.ancestry import Ancestor
-from lakehold.config.maker import PROGRAM, ROOT, TASK
+from lakehold.config.ancestry import PROGRAM, ROOT, TASK, Ancestor
 from lakehold.lineage.trino import run_id
 
 QUERY = "trino_query_id"
