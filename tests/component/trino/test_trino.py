@@ -303,8 +303,8 @@ def test_the_lineage_service_looks_at_the_queries_of_others_and_runs_none(trino:
         port=site.ports["trino"],
         http_session=session,
         http_scheme="https",
-        user="admin",
-        auth=BasicAuthentication("admin", site.secrets["trino.admin"]),
+        user="dbt",
+        auth=BasicAuthentication("dbt", site.secrets["trino.dbt"]),
         client_tags=trino_tags(own),
         catalog="lakehouse",
     ) as connection:
@@ -313,7 +313,13 @@ def test_the_lineage_service_looks_at_the_queries_of_others_and_runs_none(trino:
         cursor.fetchall()
         query = str(cursor.query_id)
     known = History(
-        Trino(url=url(site), ca=str(site.tls / "ca.pem"), user=OBSERVER, password=site.secrets[f"trino.{OBSERVER}"])
+        Trino(
+            url=url(site),
+            ca=str(site.tls / "ca.pem"),
+            user=OBSERVER,
+            password=site.secrets[f"trino.{OBSERVER}"],
+            trusted=frozenset({"dbt"}),
+        )
     )
     body = asyncio.run(known.event(query))
     assert body is not None
@@ -321,7 +327,7 @@ def test_the_lineage_service_looks_at_the_queries_of_others_and_runs_none(trino:
     assert (event["eventType"], event["run"]["runId"]) == ("COMPLETE", str(run_id(query)))
     assert event["job"]["facets"]["sql"]["query"] == statement
     assert event["run"]["facets"]["parent"]["job"]["name"] == "flights_daily.gold.marts.build"
-    assert event["run"]["facets"]["lakehold_query"]["user"] == "admin"
+    assert event["run"]["facets"]["lakehold_query"]["user"] == "dbt"
     assert [one["name"] for one in event["inputs"]] == ["lakehouse.silver.flights"]
     assert [one["name"] for one in event["outputs"]] == ["lakehouse.gold.told"]
     assert event["outputs"][0]["namespace"] == f"trino://127.0.0.1:{site.ports['trino']}"

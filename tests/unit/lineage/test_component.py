@@ -4,6 +4,7 @@ from pathlib import Path
 from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Http, Site
 from lakehold.config.settings import Settings
+from lakehold.lineage import options
 from lakehold.lineage.sinks.settings import Catalog, Endpoint, SinkOptions, load
 
 SITE = Site(
@@ -43,6 +44,17 @@ def test_it_reads_a_jdbc_catalog_and_leaves_an_outside_one_alone() -> None:
     outside = Settings.model_validate({"catalog": {"type": "rest", "uri": "https://catalog.example"}})
     environment = LINEAGE.processes[0].environment(dataclasses.replace(SITE, settings=outside))
     assert not [name for name in environment if "CATALOG_DATABASE" in name or "S3" in name or "TRINO" in name]
+
+
+def test_it_believes_the_users_of_programs_and_those_the_settings_name() -> None:
+    assert options.load(LINEAGE.processes[0].environment(SITE)).trusted == {"dbt", "gates", "maintenance"}
+    settings = Settings.model_validate({"lineage": {"trusted_users": "etl, reports"}})
+    environment = LINEAGE.processes[0].environment(dataclasses.replace(SITE, settings=settings))
+    assert options.load(environment).trusted == {"dbt", "gates", "maintenance", "etl", "reports"}
+    known = options.source(environment)
+    assert known is not None
+    assert known.trino is not None
+    assert known.trino.trusted == options.load(environment).trusted
 
 
 def test_it_tells_those_whom_the_settings_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -62,8 +63,8 @@ def completed(**changes: Any) -> dict[str, Any]:
     return {**event, **changes}
 
 
-def translated(event: dict[str, Any]) -> dict[str, Any]:
-    body = run_event(json.dumps(event).encode(), "lakehold")
+def translated(event: dict[str, Any], trusted: Collection[str] = ("dbt",)) -> dict[str, Any]:
+    body = run_event(json.dumps(event).encode(), "lakehold", trusted)
     assert body is not None
     parse(body)
     found: dict[str, Any] = json.loads(body)
@@ -88,27 +89,38 @@ def test_ad_hoc_sql_is_its_users() -> None:
 
 def test_client_tags_tie_a_query_to_its_task() -> None:
     tags = ["etl", *trino_tags(Ancestry(task=TASK, root=RUN))]
-    parent = translated(created(clientTags=tags))["run"]["facets"]["parent"]
+    parent = translated(created(user="dbt", clientTags=tags))["run"]["facets"]["parent"]
     assert parent["job"] == {"namespace": "lakehold", "name": "flights_daily.gold.marts.build"}
     assert parent["run"] == {"runId": TASK.run}
     assert parent["root"]["run"] == {"runId": RUN.run}
-    event = parse(run_event(json.dumps(created(clientTags=tags)).encode(), "lakehold") or b"")
+    event = parse(run_event(json.dumps(created(user="dbt", clientTags=tags)).encode(), "lakehold", ["dbt"]) or b"")
     assert event.parent_job == ("lakehold", TASK.job)
     assert (str(event.parent_run_id), str(event.root_run_id)) == (TASK.run, RUN.run)
 
 
 def test_the_task_of_airflows_own_hook_is_known_by_its_client_info() -> None:
     info = json.dumps({"dag_id": "report", "task_id": "fill", "try_number": "1", "dag_run_id": "manual__1"})
-    body = run_event(json.dumps(created(clientInfo=info)).encode(), "lakehold")
+    body = run_event(json.dumps(created(user="dbt", clientInfo=info)).encode(), "lakehold", ["dbt"])
     event = parse(body or b"")
     assert (event.parent_job, event.parent_run_id) == (("lakehold", "report.fill"), None)
 
 
 def test_a_dbt_model_is_known_by_dbts_comment() -> None:
-    assert translated(created(sql=MODEL))["run"]["facets"]["lakehold_query"]["model"] == "model.lakehold.delays"
+    told = translated(created(user="dbt", sql=MODEL))["run"]["facets"]["lakehold_query"]
+    assert told["model"] == "model.lakehold.delays"
     assert dbt_node('select 1 /* {"app": "dbt", "node_id": "test.p.unique"} */') == "test.p.unique"
     for other in ("select 1", "/* mine */ select 1", '/* {"app": "x", "node_id": "a"} */', "/*", "*/", '/* {"app": '):
         assert dbt_node(other) is None
+
+
+@pytest.mark.parametrize("trusted", [(), ("dbt",)])
+def test_what_a_person_says_of_a_query_is_kept_and_not_believed(trusted: Collection[str]) -> None:
+    info = json.dumps({"dag_id": "report", "task_id": "fill"})
+    tags = sorted(trino_tags(Ancestry(task=TASK, root=RUN)))
+    facets = translated(created(sql=MODEL, clientTags=tags, clientInfo=info), trusted)["run"]["facets"]
+    assert "parent" not in facets
+    said = facets["lakehold_query"]
+    assert (said["user"], said["model"], said["client_tags"], said["client_info"]) == ("engineer", None, tags, info)
 
 
 def test_the_end_of_a_query_has_what_it_read_and_wrote() -> None:

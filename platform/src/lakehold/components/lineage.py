@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lakehold.components.model import Component, Http, Process, Site, Task
 from lakehold.components.trino import url
-from lakehold.components.trino_rules import OBSERVER
+from lakehold.components.trino_rules import OBSERVER, SERVICES
 from lakehold.lineage import options
 from lakehold.lineage.graph import policy
 from lakehold.lineage.sinks import settings as sinks
@@ -23,6 +23,7 @@ def _environment(site: Site) -> dict[str, str]:
         options.PORT: str(site.ports["lineage"]),
         options.CATALOG: site.settings.catalog.name,
         options.CYTOSCAPE: str(site.artifacts["cytoscape"]),
+        options.TRUSTED: ",".join((*SERVICES, site.settings.lineage.trusted_users or "")),
         options.TOKEN: site.secrets["lineage.token"],
         policy.EVENTS_DAYS: str(site.settings.lineage.events_days),
         policy.HISTORY_DAYS: str(site.settings.lineage.history_days),

@@ -75,6 +75,11 @@ class LineageSettings(_Section):
     close_hours: int = Field(
         default=24, ge=1, description="Hours without an event after which a run that never ended counts as closed."
     )
+    trusted_users: str | None = Field(
+        default=None,
+        pattern=r"^[^,\s]*(\s*,\s*[^,\s]+)*$",
+        description="Further Trino users, by commas, whose queries may name the task or dbt model they are of.",
+    )
 
 
 class OpenLineageSettings(_Section):

@@ -90,7 +90,7 @@ class Service:
         self.authorize(request)
         body = await self._body(request)
         try:
-            translated = trino.run_event(body, request.query_params.get("namespace", "lakehold"))
+            translated = trino.run_event(body, request.query_params.get("namespace", "lakehold"), self._options.trusted)
             event = parse(translated) if translated else None
         except MalformedError as problem:
             await self._append([], [Rejected(body=body, reason=f"from Trino: {problem}")])

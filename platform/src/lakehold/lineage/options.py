@@ -26,6 +26,7 @@ S3_ACCESS = "LAKEHOLD_LINEAGE_S3_ACCESS_KEY"
 S3_SECRET = "LAKEHOLD_LINEAGE_S3_SECRET_KEY"  # noqa: S105 - the variable's name, not a secret
 TRINO = "LAKEHOLD_LINEAGE_TRINO"
 TRINO_CA = "LAKEHOLD_LINEAGE_TRINO_CA"
+TRUSTED = "LAKEHOLD_LINEAGE_TRUSTED_USERS"
 TRINO_USER = "LAKEHOLD_LINEAGE_TRINO_USER"
 TRINO_PASSWORD = "LAKEHOLD_LINEAGE_TRINO_PASSWORD"  # noqa: S105 - the variable's name, not a password
 
@@ -38,6 +39,8 @@ class Options:
     host: str
     port: int
     token: str = field(repr=False)
+    trusted: frozenset[str] = frozenset()
+    """Trino's users whose queries may say which task or dbt model they are of."""
     catalog: str = "lakehouse"
     """The Iceberg catalog's name: the namespace of its tables."""
     cytoscape: Path | None = None
@@ -60,6 +63,11 @@ def database(environment: Mapping[str, str] = os.environ) -> str:
     return _required(environment, DATABASE)
 
 
+def trusted(environment: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """Return the users of Trino who are believed."""
+    return frozenset(name for one in environment.get(TRUSTED, "").split(",") if (name := one.strip()))
+
+
 def catalog(environment: Mapping[str, str] = os.environ) -> str:
     """Return the name of the Iceberg catalog."""
     return environment.get(CATALOG) or "lakehouse"
@@ -76,6 +84,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Options:
         host=environment.get(HOST, "127.0.0.1"),
         port=int(port),
         token=_token(environment),
+        trusted=trusted(environment),
         catalog=catalog(environment),
         cytoscape=Path(environment[CYTOSCAPE]) if environment.get(CYTOSCAPE) else None,
     )
@@ -107,6 +116,7 @@ def _trino(environment: Mapping[str, str]) -> Trino | None:
         ca=_required(environment, TRINO_CA),
         user=_required(environment, TRINO_USER),
         password=_required(environment, TRINO_PASSWORD),
+        trusted=trusted(environment),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from uuid import UUID
 
 import orjson
 
-from lakehold.config import ancestry
+from lakehold.config import ancestry, openlineage
 from lakehold.lineage.jsontext import MalformedError
 
 PRODUCER = "https://lakehold.invalid/trino"
@@ -28,43 +28,41 @@ QUERY_FACET = "lakehold_query"
 KINDS = frozenset({"INSERT", "MERGE", "UPDATE", "DELETE", "ALTER_TABLE_EXECUTE", "DATA_DEFINITION"})
 """Types of queries that change something; of others nothing is kept."""
 
-_SPEC = "https://openlineage.io/spec"
-
 Json = dict[str, Any]
 
 
-def run_event(body: bytes, namespace: str) -> bytes | None:
+def run_event(body: bytes, namespace: str, trusted: Collection[str] = ()) -> bytes | None:
     """Return the OpenLineage event for one event of Trino; ``None`` for a query that only reads.
 
     :param namespace: the OpenLineage namespace of the job
+    :param trusted: users whose queries may say which task or dbt model they are of; others work for themselves
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
         raise MalformedError(f"not JSON: {problem}") from None
-    event = _Event(_checked(value, dict, "the event"), namespace)
+    event = _Event(_checked(value, dict, "the event"), namespace, trusted)
     return orjson.dumps(event.translated()) if event.kind in KINDS else None
 
 
 class _Event:
     """A QueryCreatedEvent or QueryCompletedEvent of Trino's SPI, as its JSON."""
 
-    def __init__(self, value: Json, namespace: str) -> None:
+    def __init__(self, value: Json, namespace: str, trusted: Collection[str]) -> None:
         self.value = value
         self.namespace = namespace
         self.context = _object(value, "context")
         self.metadata = _object(value, "metadata")
         self.ended = value.get("endTime") is not None
         self.kind = _text(self.context, "queryType")
+        # What a query says of itself anybody can write, and a task's edges end with what it does.
+        self.believed = _text(self.context, "user") in trusted
 
     def translated(self) -> Json:
         """Return the OpenLineage event."""
         query = _required(self.metadata, "queryId")
         event = {
-            "eventType": self._type(),
-            "eventTime": _moment(_required(self.value, "endTime" if self.ended else "createTime")),
-            "producer": PRODUCER,
-            "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent",
+            **openlineage.head(self._type(), self._at(), PRODUCER),
             "run": {"runId": str(run_id(query)), "facets": self._run_facets(query)},
             "job": {
                 "namespace": self.namespace,
@@ -86,6 +84,13 @@ class _Event:
     def sql(self) -> str:
         """The statement; of ``EXECUTE`` the one that was prepared."""
         return _text(self.metadata, "preparedQuery") or _required(self.metadata, "query")
+
+    def _at(self) -> datetime:
+        text = _required(self.value, "endTime" if self.ended else "createTime")
+        try:
+            return datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise MalformedError(f"{text[:40]!r} is no time") from None
 
     def _type(self) -> str:
         if not self.ended:
@@ -110,11 +115,10 @@ class _Event:
                 "client_tags": _texts(context, "clientTags"),
                 "catalog": _text(context, "catalog"),
                 "schema": _text(context, "schema"),
-                "model": dbt_node(self.sql),
+                "model": dbt_node(self.sql) if self.believed else None,
             },
+            **(self._parent() if self.believed else {}),
         }
-        if parent := self._parent():
-            facets["parent"] = parent
         if self.ended and (failure := _object(self.value, "failureInfo")):
             facets["errorMessage"] = {
                 **_facet("1-0-1", "ErrorMessageRunFacet"),
@@ -126,12 +130,11 @@ class _Event:
     def _parent(self) -> Json:
         """Return the parent facet: from our tags, or from what Airflow's own hook says of its task."""
         found = ancestry.of_trino_tags(_texts(self.context, "clientTags"))
-        head = _facet("1-2-0", "ParentRunFacet")
-        if found.task is not None:
-            root = {"root": _run_of(found.root)} if found.root else {}
-            return {**head, **_run_of(found.task), **root}
         task = _airflow_task(_text(self.context, "clientInfo") or "")
-        return {**head, "job": {"namespace": self.namespace, "name": task}} if task else {}
+        if found.task is not None or task is None:
+            return openlineage.parent(PRODUCER, found)
+        job = {"namespace": self.namespace, "name": task}
+        return {"parent": {**_facet("1-2-0", "ParentRunFacet"), "job": job}}
 
     def _name(self, holder: Json, catalog: str = "catalog") -> Json:
         """Return the dataset that ``holder`` names: ``trino://host:port``, ``catalog.schema.table``."""
@@ -217,27 +220,12 @@ def _maybe_object(text: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _run_of(one: ancestry.Ancestor) -> Json:
-    return {"run": {"runId": one.run}, "job": {"namespace": one.namespace, "name": one.job}}
-
-
 def _schema(fields: list[Json]) -> Json:
     return {**_facet("1-1-1", "SchemaDatasetFacet"), "fields": fields}
 
 
 def _facet(version: str, name: str, file: str = "") -> Json:
-    path = file or f"facets/{version}/{name}"
-    address = f"{_SPEC}/{version}/{path}" if file else f"{_SPEC}/{path}"
-    return {"_producer": PRODUCER, "_schemaURL": f"{address}.json#/$defs/{name}"}
-
-
-def _moment(text: str) -> str:
-    try:
-        when = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise MalformedError(f"{text[:40]!r} is no time") from None
-    # Exactly three digits and Z: what every reader of OpenLineage understands.
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return openlineage.facet(PRODUCER, version, name, file=file)
 
 
 def _checked(value: Any, kind: type, what: str) -> Any:

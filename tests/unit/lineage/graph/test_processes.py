@@ -64,6 +64,13 @@ def test_a_dbt_model_is_a_process_of_its_own(parent: Belongs | None) -> None:
         assert found == Belongs(Process("lakehold", "dbt:delays", "model"), TASK if parent else OWN)
 
 
+def test_a_comment_that_the_service_did_not_believe_is_not_believed() -> None:
+    said = {"model": None, "user": "engineer"}
+    event = merged({"sql": {"query": COMMENT}}, producer="trino", lakehold_query=said)
+    found = belongs(a_run("2026_query"), event, None)
+    assert found == Belongs(Process("lakehold", "user:engineer", "person"), OWN)
+
+
 def test_a_dbt_test_is_no_process_of_its_own() -> None:
     event = merged(producer="trino", lakehold_query={"model": "test.lakehold.unique_delays", "user": "dbt"})
     assert belongs(a_run("2026_query"), event, LOAD) == LOAD

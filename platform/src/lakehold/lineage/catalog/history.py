@@ -50,7 +50,7 @@ class History:
             info = orjson.loads(answer.content)
             # One that has not ended will be heard when it does.
             ended = info["queryStats"].get("endTime") is not None
-            return trino.run_event(orjson.dumps(completed(info)), NAMESPACE) if ended else None
+            return trino.run_event(orjson.dumps(completed(info)), NAMESPACE, known.trusted) if ended else None
         except (httpx.HTTPError, OSError) as problem:
             raise SilentError(f"Trino does not answer: {problem}") from None
         except (orjson.JSONDecodeError, MalformedError, KeyError, TypeError, AttributeError) as problem:

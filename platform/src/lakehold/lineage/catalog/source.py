@@ -23,6 +23,8 @@ class Trino:
     ca: str
     user: str
     password: str = field(repr=False)
+    trusted: frozenset[str] = frozenset()
+    """Users whose queries are believed to be of the task or dbt model they name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,9 +78,9 @@ def belongs(run: Run, merged: Mapping[str, Any], parent: Belongs | None) -> Belo
 
 def dbt_model(merged: Mapping[str, Any]) -> str | None:
     """Return the short name of the dbt model, snapshot or seed a statement builds."""
-    node = facet(merged, "run", "lakehold_query").get("model")
-    if node is None:
-        node = _node_in_comment(facet(merged, "job", "sql").get("query"))
+    said = facet(merged, "run", "lakehold_query")
+    # Where the service has read the query itself, a comment it did not believe is not believed here either.
+    node = said["model"] if "model" in said else _node_in_comment(facet(merged, "job", "sql").get("query"))
     if not isinstance(node, str) or not node.startswith(_MODELS):
         return None
     return storable(node.partition(".")[2].partition(".")[2] or node)
