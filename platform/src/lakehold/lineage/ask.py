@@ -86,7 +86,8 @@ QUESTIONS: Mapping[str, Question] = {
     ),
     "stages": Question(
         select="""SELECT s.name, s.position, (SELECT count(*) FROM event WHERE event_id > s.position) AS behind,
-            CASE s.name WHEN 'graph2' THEN (SELECT count(*) FROM due) ELSE 0 END AS due FROM stage s""",
+            CASE s.name WHEN 'graph2'
+                THEN (SELECT count(*) FROM due) + (SELECT count(*) FROM due_pair) ELSE 0 END AS due FROM stage s""",
         order="ORDER BY s.name",
         filters={},
     ),

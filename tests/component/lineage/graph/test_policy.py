@@ -9,8 +9,12 @@ from told_events import START, Derived, event, query, spark_table, task
 pytestmark = pytest.mark.component
 
 DAY = 24 * 60
-NOW = (datetime.now(UTC) - START) / timedelta(minutes=1)
-"""Minutes from the events' beginning of time to now."""
+
+
+@pytest.fixture
+def now() -> float:
+    """Minutes from the events' beginning of time to now, which is when the test begins."""
+    return (datetime.now(UTC) - START) / timedelta(minutes=1)
 
 
 def apply(derived: Derived, *, events_days: int = 90, history_days: int = 730) -> None:
@@ -39,21 +43,23 @@ def copy(run: str, minute: float, source: str = "bronze.flights") -> list[dict[s
     return [event("COMPLETE", run, "copy", minute, **sides)]
 
 
-def test_a_run_that_is_silent_for_long_is_closed_until_it_is_heard_again(derived: Derived) -> None:
-    derived.tell([event("START", "old", "old", 0), event("START", "young", "young", NOW)])
+def test_a_run_that_is_silent_for_long_is_closed_until_it_is_heard_again(derived: Derived, now: float) -> None:
+    derived.tell([event("START", "old", "old", 0), event("START", "young", "young", now)])
     apply(derived)
     assert states(derived) == {"old": "CLOSED", "young": "RUNNING"}
-    derived.tell([event("COMPLETE", "old", "old", NOW)])
+    derived.tell([event("RUNNING", "old", "old", now)])
+    assert states(derived) == {"old": "RUNNING", "young": "RUNNING"}
+    derived.tell([event("COMPLETE", "old", "old", now)])
     assert states(derived) == {"old": "COMPLETE", "young": "RUNNING"}
 
 
-def test_what_was_left_behind_by_what_started_it_is_closed_early(derived: Derived) -> None:
+def test_what_was_left_behind_by_what_started_it_is_closed_early(derived: Derived, now: float) -> None:
     parent = ("task", "flights_daily.load")
     derived.tell(
         [
-            *task("load", "task", NOW - 60),
-            event("START", "read", "app.read_parquet", NOW - 55, parent=parent),
-            event("START", "still", "app.still", NOW - 1, parent=parent),
+            *task("load", "task", now - 60),
+            event("START", "read", "app.read_parquet", now - 55, parent=parent),
+            event("START", "still", "app.still", now - 1, parent=parent),
         ]
     )
     apply(derived)
@@ -67,7 +73,7 @@ def test_events_go_first_and_the_graph_stays(derived: Derived) -> None:
     apply(derived)
     assert count(derived, "event") == 0
     assert derived.edges() == edges
-    derived.execute("INSERT INTO due SELECT run_id FROM run")
+    derived.execute("INSERT INTO due SELECT run_id, first_seen FROM run")
     derived.drain()
     assert derived.edges() == edges
     # A late event of a run whose others are gone changes nothing either.
@@ -75,8 +81,8 @@ def test_events_go_first_and_the_graph_stays(derived: Derived) -> None:
     assert derived.edges() == edges
 
 
-def test_what_a_stage_has_not_seen_is_kept_and_so_is_an_open_run(derived: Derived) -> None:
-    derived.tell([*copy("1", 0), event("START", "open", "open", NOW)])
+def test_what_a_stage_has_not_seen_is_kept_and_so_is_an_open_run(derived: Derived, now: float) -> None:
+    derived.tell([*copy("1", 0), event("START", "open", "open", now)])
     derived.execute("UPDATE event SET received_at = received_at - interval '100 days'")
     derived.execute("INSERT INTO sink (name, reads, position) VALUES ('behind', 'event', 0)")
     apply(derived)
@@ -86,8 +92,8 @@ def test_what_a_stage_has_not_seen_is_kept_and_so_is_an_open_run(derived: Derive
     assert [row["event_type"] for row in derived.rows("SELECT event_type FROM event")] == ["START"]
 
 
-def test_history_goes_and_what_is_valid_stays(derived: Derived) -> None:
-    old = NOW - 800 * DAY
+def test_history_goes_and_what_is_valid_stays(derived: Derived, now: float) -> None:
+    old = now - 800 * DAY
     derived.tell(
         [
             *copy("1", old, "bronze.planes"),
@@ -105,12 +111,12 @@ def test_history_goes_and_what_is_valid_stays(derived: Derived) -> None:
     runs = derived.rows("SELECT j.name FROM run r JOIN job j USING (job_id) ORDER BY 1")
     assert [row["name"] for row in runs] == ["2013_q2", "copy"]
     # What comes later goes on from what is left: the edge that is seen again is the same, what is not has ended.
-    derived.tell(copy("3", NOW - 5))
+    derived.tell(copy("3", now - 5))
     (edge,) = derived.rows("SELECT first_seen, last_seen FROM edge")
     assert edge["last_seen"] - edge["first_seen"] > timedelta(days=799)
-    derived.tell([*copy("5", NOW - 3, "bronze.planes"), *copy("4", NOW - 4)])
+    derived.tell([*copy("5", now - 3, "bronze.planes"), *copy("4", now - 4)])
     assert derived.edges() == ["bronze.planes -> silver.flights by copy"]
-    assert derived.edges(START + timedelta(minutes=NOW - 4)) == ["bronze.flights -> silver.flights by copy"]
+    assert derived.edges(START + timedelta(minutes=now - 4)) == ["bronze.flights -> silver.flights by copy"]
 
 
 def test_a_place_taken_for_a_file_goes_when_its_table_is_known(derived: Derived) -> None:

@@ -20,8 +20,13 @@ from lakehold.lineage.model import Table
 _PUT = """
 INSERT INTO assertion_result (run_id, node_id, column_name, name, success, at, details)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (run_id, node_id, column_name, name) DO UPDATE SET
+ON CONFLICT (run_id, node_id, key) DO UPDATE SET
     success = excluded.success, at = excluded.at, details = excluded.details
+"""
+_TAKE_BACK = """
+DELETE FROM assertion_result r WHERE run_id = %s AND NOT EXISTS (
+    SELECT 1 FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS said (node_id, column_name, name)
+    WHERE said.node_id = r.node_id AND said.column_name = r.column_name AND said.name = r.name)
 """
 _SEEN_ELSEWHERE = frozenset({"success", "column", "name"})
 
@@ -47,14 +52,16 @@ def results(merged: Mapping[str, Any], resolve: Resolver) -> Results:
 
 
 async def store(connection: AsyncConnection[TupleRow], one: DueRun, found: Results) -> None:
-    """Keep the results of a run."""
-    if not found:
+    """Keep the results of a run, and of what was kept before only what it still says."""
+    if not found and not one.tested:
         return
     tables = await nodes.ids(connection, {table for table, _, _ in found})
-    for (table, column, name), (success, details) in found.items():
-        if table in tables:
-            values = (one.run.run_id, tables[table], column, name, success, one.at, details)
-            await connection.execute(_PUT, values)
+    put = [(tables[table], *key, *result) for (table, *key), result in found.items() if table in tables]
+    for node, column, name, success, details in put:
+        await connection.execute(_PUT, (one.run.run_id, node, column, name, success, one.at, details))
+    if one.tested:
+        said = [[row[index] for row in put] for index in range(3)]
+        await connection.execute(_TAKE_BACK, (one.run.run_id, *said))
     await tell(connection, "quality", [one.run.run_id])
 
 

@@ -25,9 +25,15 @@ ON CONFLICT (key) DO UPDATE SET first_seen = least(process.first_seen, excluded.
                                 kind = CASE WHEN excluded.kind = 'task' THEN 'task' ELSE process.kind END
 RETURNING process_id, namespace, name, xmax = 0
 """
+# The stage before changes runs in the order of their ids.
+_LOCK = "SELECT 1 FROM run WHERE run_id = ANY(%s) ORDER BY run_id FOR NO KEY UPDATE"
 _MOVE = """
 UPDATE run SET process_id = m.process_id, process_run = m.process_run
 FROM unnest(%s::uuid[], %s::bigint[], %s::uuid[]) AS m (run_id, process_id, process_run) WHERE run.run_id = m.run_id
+"""
+_PROBLEMS = """
+UPDATE run SET problem = p.problem FROM unnest(%s::uuid[], %s::text[]) AS p (run_id, problem)
+WHERE run.run_id = p.run_id
 """
 _KNOWN = """
 SELECT r.run_id, r.process_run, p.namespace, p.name, p.kind
@@ -36,20 +42,46 @@ FROM run r JOIN process p USING (process_id) WHERE r.run_id = ANY(%s) AND r.proc
 
 
 async def settle(connection: Connection, found: Sequence[DueRun]) -> dict[UUID, tuple[Belongs, int]]:
-    """Decide what each run belongs to, with the process's id; what that changes for others is derived again."""
+    """Decide what each run belongs to, with the process's id; :func:`write` puts it down."""
     belonging = await _decide(connection, found)
     ids = await _ensure(connection, [(belonging[one.run.run_id], one) for one in found if one.run.run_id in belonging])
-    settled = {run: (own, ids[own.process.namespace, own.process.name]) for run, own in belonging.items()}
+    return {run: (own, ids[own.process.namespace, own.process.name]) for run, own in belonging.items()}
+
+
+async def write(
+    connection: Connection,
+    found: Sequence[DueRun],
+    settled: Mapping[UUID, tuple[Belongs, int]],
+    problems: Mapping[UUID, str | None],
+) -> None:
+    """Say of each run what it belongs to and what is wrong with it; what that changes for others is derived again.
+
+    The last of a step: until it is committed the stage before, which works in the next events, waits for these rows.
+    """
     moved: list[tuple[UUID, int | None, UUID | None]] = []
     for one in found:
         own = settled.get(one.run.run_id)
         place = (own[1], own[0].run) if own is not None else (None, None)
         if place != (one.process_id, one.process_run):
             moved.append((one.run.run_id, *place))
+    ids = [row[0] for row in moved]
+    await connection.execute(_LOCK, ([*ids, *problems],))
     if moved:
         await connection.execute(_MOVE, [list(column) for column in zip(*moved, strict=True)])
-        await due.mark_children(connection, [row[0] for row in moved])
-    return settled
+        await due.mark_children(connection, ids, _after_their_parent(found))
+    if problems:
+        await connection.execute(_PROBLEMS, (list(problems), list(problems.values())))
+
+
+def _after_their_parent(found: Sequence[DueRun]) -> list[UUID]:
+    """Return the runs that were derived with what their parent belongs to now."""
+    seen: set[UUID] = set()
+    after: list[UUID] = []
+    for one in found:
+        if one.run.parent_run_id in seen:
+            after.append(one.run.run_id)
+        seen.add(one.run.run_id)
+    return after
 
 
 async def _decide(connection: Connection, found: Sequence[DueRun]) -> dict[UUID, Belongs]:
@@ -76,9 +108,9 @@ async def _ensure(connection: Connection, belonging: Sequence[tuple[Belongs, Due
     rows: dict[tuple[str, str], tuple[str, datetime, datetime]] = {}
     for own, one in belonging:
         key, kind = (own.process.namespace, own.process.name), own.process.kind
-        known_kind, first, last = rows.get(key, (kind, one.first_seen, one.at))
+        known_kind, first, last = rows.get(key, (kind, one.first_seen, one.last_seen))
         best = "task" if "task" in (kind, known_kind) else known_kind
-        rows[key] = best, min(first, one.first_seen), max(last, one.at)
+        rows[key] = best, min(first, one.first_seen), max(last, one.last_seen)
     if not rows:
         return {}
     values = [(*key, *rest) for key, rest in rows.items()]

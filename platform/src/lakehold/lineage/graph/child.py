@@ -7,12 +7,16 @@ import contextlib
 import logging
 import os
 import sys
+import time
 
 from lakehold.lineage import options
 
 log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 2.0
+_MOST_AGAIN_SECONDS = 60.0
+_LIVED_SECONDS = 60.0
+"""Who worked for so long is started again at once; who ends sooner than that, later each time."""
 _STOP_SECONDS = 5.0
 
 
@@ -32,20 +36,32 @@ class GraphProcess:
 
     async def run(self) -> None:
         """Run the worker until cancelled."""
+        seconds = _AGAIN_SECONDS
         try:
             while True:
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "lakehold.lineage.graph.worker",
-                    stdin=asyncio.subprocess.PIPE,
-                    env=self._environment,
-                )
-                code = await self._process.wait()
-                log.warning("the graph's worker ended with %s and is started again", code)
-                await asyncio.sleep(_AGAIN_SECONDS)
+                began = time.monotonic()
+                await self._run_once()
+                lived = time.monotonic() - began
+                seconds = _AGAIN_SECONDS if lived > _LIVED_SECONDS else seconds
+                await asyncio.sleep(seconds)
+                seconds = min(2 * seconds, _MOST_AGAIN_SECONDS)
         finally:
             await self._stop()
+
+    async def _run_once(self) -> None:
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "lakehold.lineage.graph.worker",
+                stdin=asyncio.subprocess.PIPE,
+                env=self._environment,
+            )
+        except OSError as problem:
+            log.warning("the graph's worker cannot be started, which is tried again: %s", problem)
+            return
+        code = await self._process.wait()
+        log.warning("the graph's worker ended with %s and is started again", code)
 
     async def _stop(self) -> None:
         process = self._process

@@ -98,15 +98,18 @@ async def _writings(connection: Connection, pair: Pair, since: datetime | None) 
     cursor = await connection.execute(_WRITINGS, parameters)
     rows = await cursor.fetchall()
     cursor = await connection.execute(
-        "SELECT shape_id, edges FROM shape WHERE shape_id = ANY(%s)", (list({row[4] for row in rows}),)
+        "SELECT shape_id, edges, expressions FROM shape WHERE shape_id = ANY(%s)", (list({row[4] for row in rows}),)
     )
-    shapes = {row[0]: [_edge(item) for item in row[1]] for row in await cursor.fetchall()}
+    shapes = {
+        row[0]: [_edge(item, text) for item, text in zip(row[1], row[2], strict=True)]
+        for row in await cursor.fetchall()
+    }
     found = [Writing(run=row[0], process_run=row[1], at=row[2], ends=row[3], edges=shapes[row[4]]) for row in rows]
     return found, {row[1] for row in rows if row[5]}
 
 
-def _edge(item: Sequence[Any]) -> tuple[Key, Detail]:
-    source_node, source_field, target_field, how, believed, expression = item
+def _edge(item: Sequence[Any], expression: str) -> tuple[Key, Detail]:
+    source_node, source_field, target_field, how, believed = item
     return Key(source_node, source_field, target_field, how), Detail(believed, expression)
 
 

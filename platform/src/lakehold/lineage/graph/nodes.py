@@ -24,12 +24,13 @@ INSERT INTO node (namespace, name, kind, first_seen, last_seen)
 SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]) AS n ORDER BY 1, 2
 ON CONFLICT (key) DO UPDATE SET first_seen = least(node.first_seen, excluded.first_seen),
                                 last_seen = greatest(node.last_seen, excluded.last_seen)
+WHERE excluded.first_seen < node.first_seen OR excluded.last_seen > node.last_seen
 RETURNING node_id, namespace, name, xmax = 0
 """
 _FIELDS = """
 INSERT INTO field (node_id, name, type, position, description, first_seen)
 SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::int[], %s::text[], %s::timestamptz[]) AS f ORDER BY 1, 2
-ON CONFLICT (node_id, name) DO UPDATE SET
+ON CONFLICT (node_id, key) DO UPDATE SET
     first_seen = least(field.first_seen, excluded.first_seen),
     type = CASE WHEN field.type = '' THEN excluded.type ELSE field.type END,
     position = coalesce(field.position, excluded.position),
@@ -40,8 +41,9 @@ WHERE excluded.first_seen < field.first_seen OR (field.type = '' AND excluded.ty
 RETURNING node_id, position IS NOT NULL, first_seen
 """
 _FIELD_IDS = """
-SELECT node_id, name, field_id
-FROM unnest(%s::bigint[], %s::text[]) AS c (node_id, name) JOIN field USING (node_id, name)
+SELECT c.node_id, c.name, f.field_id
+FROM unnest(%s::bigint[], %s::text[]) AS c (node_id, name)
+JOIN field f ON f.node_id = c.node_id AND f.key = name_key('', c.name)
 """
 _PLACES = """
 INSERT INTO location (place, node_id, seen_at)

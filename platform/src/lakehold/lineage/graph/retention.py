@@ -6,16 +6,23 @@ two, a run is known but cannot be derived again: it is sealed.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from typing import LiteralString
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
+
+from lakehold.lineage.database import lost
+from lakehold.lineage.graph.forget import Writings
+
+log = logging.getLogger(__name__)
 
 _MOST = 2000
 """Rows of one transaction, so that nobody waits for it."""
 
-# A stage that never began (nothing to read the catalog of, say) holds nothing up.
-_STAGES: LiteralString = "SELECT min(position) FROM stage WHERE name IN ('graph', 'graph2') OR position > 0"
+_STAGES: LiteralString = "SELECT min(position) FROM stage WHERE name IN ('graph', 'graph2')"
 _SINKS: LiteralString = "SELECT min(position) FROM sink WHERE reads = 'event'"
 # A run whose events are gone is never derived again: it would seem to have read and written nothing. A sink that is
 # behind for as long again is not waited for.
@@ -48,24 +55,6 @@ DELETE FROM edge WHERE edge_id IN (
     UNION ALL SELECT edge_id FROM edge WHERE ended_at = first_seen
         AND last_seen < now() - make_interval(days => %(events)s) LIMIT %(most)s)
 """
-# A process run is removed as a whole, with all its statements, or not at all.
-_WRITINGS: LiteralString = """
-WITH span AS MATERIALIZED (
-    SELECT process_id, target_node FROM writing WHERE at < now() - make_interval(days => %(history)s)
-    GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 100),
-whole AS MATERIALIZED (
-    SELECT process_id, target_node FROM span s WHERE NOT EXISTS (
-        SELECT 1 FROM writing w JOIN writing o USING (process_id, target_node, process_run)
-        WHERE w.process_id = s.process_id AND w.target_node = s.target_node
-            AND w.at < now() - make_interval(days => %(history)s)
-            AND o.at >= now() - make_interval(days => %(history)s))),
-noted AS (
-    INSERT INTO forgotten (process_id, target_node, before)
-    SELECT process_id, target_node, now() - make_interval(days => %(history)s) FROM whole
-    ON CONFLICT (process_id, target_node) DO UPDATE SET before = excluded.before)
-DELETE FROM writing w USING whole WHERE w.process_id = whole.process_id AND w.target_node = whole.target_node
-    AND w.at < now() - make_interval(days => %(history)s)
-"""
 # The latest says which tables a process writes.
 _SHAPES: LiteralString = """
 DELETE FROM shape WHERE shape_id IN (
@@ -81,7 +70,7 @@ WITH never AS MATERIALIZED (
         AND NOT EXISTS (SELECT 1 FROM forgotten f WHERE f.process_id = s.process_id AND f.target_node = s.target_node)
         AND NOT EXISTS (SELECT 1 FROM edge e WHERE e.target_node = s.target_node AND e.process_id = s.process_id
                         AND (e.ended_at IS DISTINCT FROM e.first_seen OR e.last_seen > now() - interval '1 day'))
-    LIMIT 100),
+    LIMIT %(most)s),
 edges AS (DELETE FROM edge e USING never n WHERE e.target_node = n.target_node AND e.process_id = n.process_id)
 DELETE FROM shape s USING never n WHERE s.target_node = n.target_node AND s.process_id = n.process_id
 """
@@ -95,7 +84,8 @@ WITH old AS MATERIALIZED (
         AND (r.process_id IS NULL OR EXISTS (
             SELECT 1 FROM run n WHERE n.process_id = r.process_id AND n.first_seen > r.first_seen))
         AND NOT EXISTS (SELECT 1 FROM statement s WHERE s.run_id = r.run_id AND NOT EXISTS (
-            SELECT 1 FROM statement n WHERE n.target_node = s.target_node AND n.at > s.at))
+            SELECT 1 FROM statement n WHERE n.target_node = s.target_node AND n.at > s.at)
+            AND s.target_node IS NOT NULL)
     ORDER BY r.first_seen LIMIT %(most)s),
 tested AS (DELETE FROM assertion_result WHERE run_id IN (SELECT run_id FROM old)),
 said AS (DELETE FROM statement WHERE run_id IN (SELECT run_id FROM old)),
@@ -130,10 +120,10 @@ WITH old AS MATERIALIZED (
         AND NOT EXISTS (SELECT 1 FROM edge e
                         WHERE e.target_node = n.node_id AND e.ended_at IS DISTINCT FROM e.first_seen)
         AND NOT EXISTS (SELECT 1 FROM snapshot s WHERE s.node_id = n.node_id)
-        AND NOT EXISTS (SELECT 1 FROM writing w WHERE w.target_node = n.node_id)
+        AND NOT EXISTS (SELECT 1 FROM shape s JOIN writing w USING (shape_id) WHERE s.target_node = n.node_id)
         AND NOT EXISTS (SELECT 1 FROM statement s WHERE s.target_node = n.node_id)
         AND NOT EXISTS (SELECT 1 FROM assertion_result r WHERE r.node_id = n.node_id)
-    LIMIT 100),
+    LIMIT %(most)s),
 edges AS (
     DELETE FROM edge WHERE target_node IN (SELECT node_id FROM old)
         OR source_field IN (SELECT field_id FROM field JOIN old USING (node_id))),
@@ -146,30 +136,71 @@ _PROCESSES: LiteralString = """
 DELETE FROM process WHERE process_id IN (
     SELECT process_id FROM process p WHERE NOT EXISTS (SELECT 1 FROM run r WHERE r.process_id = p.process_id)
         AND NOT EXISTS (SELECT 1 FROM shape s WHERE s.process_id = p.process_id)
-        AND NOT EXISTS (SELECT 1 FROM forgotten f WHERE f.process_id = p.process_id) LIMIT %(most)s)
+        AND NOT EXISTS (SELECT 1 FROM forgotten f WHERE f.process_id = p.process_id)
+        AND NOT EXISTS (SELECT 1 FROM writing w WHERE w.process_id = p.process_id)
+        AND NOT EXISTS (SELECT 1 FROM statement s WHERE s.process_id = p.process_id)
+        AND NOT EXISTS (SELECT 1 FROM edge e WHERE e.process_id = p.process_id) LIMIT %(most)s)
 """
-_ALL: tuple[LiteralString, ...] = (
-    _EVENTS, _REJECTED, _CHANGES, _EDGES, _WRITINGS, _SHAPES, _WITHDRAWN,
-    _RUNS, _JOBS, _DATASETS, _SNAPSHOTS, _UNNAMED, _PROCESSES,
-)  # fmt: skip
+# What is removed, the statement, and of how many at once: with some go many other rows.
+_FIRST: tuple[tuple[str, LiteralString, int], ...] = (
+    ("events", _EVENTS, _MOST),
+    ("malformed bodies", _REJECTED, _MOST),
+    ("changes", _CHANGES, _MOST),
+    ("edges", _EDGES, _MOST),
+)
+_THEN: tuple[tuple[str, LiteralString, int], ...] = (
+    ("shapes", _SHAPES, _MOST),
+    ("withdrawn edges", _WITHDRAWN, 100),
+    ("runs", _RUNS, _MOST),
+    ("jobs", _JOBS, _MOST),
+    ("datasets", _DATASETS, _MOST),
+    ("snapshots", _SNAPSHOTS, _MOST),
+    ("unnamed nodes", _UNNAMED, 100),
+    ("processes", _PROCESSES, _MOST),
+)
+
+Remove = Callable[[AsyncConnection[TupleRow]], Awaitable[bool]]
+"""Removes some, within a transaction; whether there may be more."""
 
 
 async def apply(connection: AsyncConnection[TupleRow], *, events_days: int, history_days: int) -> None:
-    """Remove everything that is older than it may be."""
+    """Remove everything that is older than it may be; what cannot be removed now does not keep the rest."""
     stages = await _position(connection, _STAGES)
     sinks = await _position(connection, _SINKS)
     values = {
         "stages": stages or 0, "sinks": stages or 0 if sinks is None else sinks,
-        "events": events_days, "history": history_days, "most": _MOST,
+        "events": events_days, "history": history_days,
     }  # fmt: skip
-    for statement in _ALL:
-        while True:
+    for what, statement, most in _FIRST:
+        await _all(connection, what, _by(statement, {**values, "most": most}))
+    await _all(connection, "writings", Writings(history_days, _MOST).remove)
+    for what, statement, most in _THEN:
+        await _all(connection, what, _by(statement, {**values, "most": most}))
+
+
+async def _all(connection: AsyncConnection[TupleRow], what: str, remove: Remove) -> None:
+    more = True
+    try:
+        while more:
             async with connection.transaction():
                 await connection.execute("SET LOCAL statement_timeout = '60s'")
-                await connection.execute("SELECT 1 FROM stage WHERE name = 'graph2' FOR UPDATE")
-                cursor = await connection.execute(statement, values)
-            if cursor.rowcount < _MOST:
-                break
+                # Neither stage works meanwhile; the second first, since who works in that may be at it for long.
+                await connection.execute(
+                    "SELECT 1 FROM stage WHERE name IN ('graph', 'graph2') ORDER BY name DESC FOR UPDATE"
+                )
+                more = await remove(connection)
+    except psycopg.Error as problem:
+        if lost(problem) or connection.closed:
+            raise
+        log.exception("old %s are not removed now", what)
+
+
+def _by(statement: LiteralString, values: Mapping[str, int]) -> Remove:
+    async def remove(connection: AsyncConnection[TupleRow]) -> bool:
+        cursor = await connection.execute(statement, values)
+        return cursor.rowcount >= values["most"]
+
+    return remove
 
 
 async def _position(connection: AsyncConnection[TupleRow], statement: LiteralString) -> int | None:

@@ -14,9 +14,10 @@ _WORD = re.compile(r"\w+")
 # A table that is not known from before that time has the columns it was first seen with. A column without a position
 # was named by somebody who did not list the others.
 _COLUMNS = """
-SELECT n.name, f.name FROM node n JOIN field f USING (node_id)
-WHERE n.namespace = %(catalog)s AND n.kind IN ('table', 'view') AND n.name ~ '^[^.]+[.][^.]+$'
-    AND lower(split_part(n.name, '.', 2)) = ANY(%(words)s)
+SELECT n.name, f.name FROM unnest(%(words)s::text[]) AS said (word)
+JOIN node n ON name_key(n.namespace, lower(split_part(n.name, '.', 2))) = name_key(%(catalog)s, said.word)
+JOIN field f USING (node_id)
+WHERE n.kind IN ('table', 'view') AND n.name ~ '^[^.]+[.][^.]+$'
     AND f.name <> '' AND f.position IS NOT NULL AND (f.removed_at IS NULL OR f.removed_at > %(at)s)
     AND (f.first_seen <= %(at)s OR n.first_seen > %(at)s)
 ORDER BY n.name, f.position, f.field_id

@@ -20,10 +20,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from lakehold.lineage.columns import facets
-from lakehold.lineage.database import LOST
+from lakehold.lineage.database import lost
 from lakehold.lineage.event import Name
 from lakehold.lineage.graph import due, names, nodes
 from lakehold.lineage.graph.changes import gathered
+from lakehold.lineage.graph.halving import by_halves
 from lakehold.lineage.graph.merge import at as at_path
 from lakehold.lineage.model import WHOLE, Table
 
@@ -98,31 +99,39 @@ def _makes_table(event: Mapping[str, Any]) -> bool:
     return isinstance(query, str) and _CREATE.match(query) is not None
 
 
+@dataclass
+class _Tried:
+    """Which events a step was at: those after ``low``, up to ``high``."""
+
+    low: int = 0
+    high: int | None = None
+
+
 async def step(connection: AsyncConnection[TupleRow], catalog: str, limit: int) -> int:
     """Take in up to ``limit`` further events; an event that is too odd for that is left out, loudly, the others not.
 
     Return how many; 0 also when another process is at it.
     """
+    tried = _Tried()
     try:
-        return await _step(connection, catalog, limit)
-    except LOST:
-        raise
-    except Exception:
-        if limit > 1:
-            return await step(connection, catalog, limit // 2)
-        log.exception("an event cannot be taken into the graph and is left out")
-        return await _skip(connection)
+        return await by_halves(connection, lambda some: _step(connection, catalog, some, tried), limit)
+    except Exception as problem:
+        if lost(problem) or connection.closed or tried.high is None:
+            raise
+        log.exception("event %s cannot be taken into the graph and is left out", tried.high)
+        return await _skip(connection, tried)
 
 
-async def _skip(connection: AsyncConnection[TupleRow]) -> int:
+async def _skip(connection: AsyncConnection[TupleRow], tried: _Tried) -> int:
+    """Leave that event out, unless another process has taken it in meanwhile."""
     cursor = await connection.execute(
-        "UPDATE stage s SET position = (SELECT min(event_id) FROM event WHERE event_id > s.position) WHERE name = %s",
-        (STAGE,),
+        "UPDATE stage SET position = %s WHERE name = %s AND position = %s", (tried.high, STAGE, tried.low)
     )
     return cursor.rowcount
 
 
-async def _step(connection: AsyncConnection[TupleRow], catalog: str, limit: int) -> int:
+async def _step(connection: AsyncConnection[TupleRow], catalog: str, limit: int, tried: _Tried) -> int:
+    tried.high = None
     async with connection.transaction(), gathered(connection):
         cursor = await connection.execute("SELECT position FROM stage WHERE name = %s FOR UPDATE SKIP LOCKED", (STAGE,))
         row = await cursor.fetchone()
@@ -132,6 +141,7 @@ async def _step(connection: AsyncConnection[TupleRow], catalog: str, limit: int)
         count, high = await cursor.fetchone() or (0, None)
         if not count:
             return 0
+        tried.low, tried.high = row[0], high
         cursor = await connection.execute(_EVENTS, (row[0], high))
         window = Gathered(catalog)
         async for at, run, body in cursor:

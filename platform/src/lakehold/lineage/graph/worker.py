@@ -19,7 +19,7 @@ from psycopg.rows import TupleRow
 from lakehold.errors import LakeholdError
 from lakehold.lineage import options
 from lakehold.lineage.catalog.reader import Reader
-from lakehold.lineage.database import LOST, connect
+from lakehold.lineage.database import connect, lost
 from lakehold.lineage.graph import derive, policy, take
 from lakehold.lineage.graph.readings import SqlReader
 from lakehold.lineage.sinks.group import Sinks, configured
@@ -56,10 +56,11 @@ class Worker:
             try:
                 async with await connect(self._database, "graph") as connection:
                     await self._serve(connection)
-            except LOST as problem:
-                log.info("the graph waits for PostgreSQL: %s", problem)
-                await asyncio.sleep(1.0)
-            except Exception:
+            except Exception as problem:
+                if lost(problem):
+                    log.info("the graph waits for PostgreSQL: %s", problem)
+                    await asyncio.sleep(1.0)
+                    continue
                 # It stays where it is, loudly, rather than leave events out; GET /api/v1/stages shows how far behind.
                 log.exception("the graph cannot work in the next events")
                 await asyncio.sleep(_LATER_SECONDS)
@@ -67,7 +68,9 @@ class Worker:
     async def _serve(self, connection: AsyncConnection[TupleRow]) -> None:
         while True:
             self._wake.clear()
-            await drain(connection, self._sql)
+            # There may be more and more events; what is old must go all the same.
+            while await drain_once(connection, self._sql):
+                await self._keep.apply(connection)
             await self._keep.apply(connection)
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
@@ -77,18 +80,22 @@ class Worker:
 
 
 async def drain(connection: AsyncConnection[TupleRow], sql: SqlReader) -> None:
-    """Work in all events and derive all runs that are due; by halves of the time while more events arrive."""
-    newest = await _newest(connection)
-    while True:
-        began = time.monotonic()
-        taken = await take.step(connection, sql.catalog, _EVENTS)
-        derived = await derive.step(connection, sql, _RUNS)
-        if not taken and not derived:
-            return
-        before, newest = newest, await _newest(connection)
-        if newest != before:
-            # PostgreSQL's own work for this has no lower priority, and emitters wait for theirs.
-            await asyncio.sleep(min(time.monotonic() - began, _MOST_PAUSE_SECONDS))
+    """Work in all events and derive all runs that are due."""
+    while await drain_once(connection, sql):
+        pass
+
+
+async def drain_once(connection: AsyncConnection[TupleRow], sql: SqlReader) -> bool:
+    """Work in some events and derive some runs, if there are any; by halves of the time while more events arrive."""
+    newest, began = await _newest(connection), time.monotonic()
+    taken = await take.step(connection, sql.catalog, _EVENTS)
+    derived = await derive.step(connection, sql, _RUNS)
+    if not taken and not derived:
+        return False
+    if newest != await _newest(connection):
+        # PostgreSQL's own work for this has no lower priority, and emitters wait for theirs.
+        await asyncio.sleep(min(time.monotonic() - began, _MOST_PAUSE_SECONDS))
+    return True
 
 
 async def _newest(connection: AsyncConnection[TupleRow]) -> int | None:

@@ -19,10 +19,32 @@ Connection = AsyncConnection[TupleRow]
 
 _SHAPE = """
 WITH made AS (
-    INSERT INTO shape (process_id, target_node, digest, edges) VALUES (%(process)s, %(target)s, %(digest)s, %(edges)s)
-    ON CONFLICT DO NOTHING RETURNING shape_id)
+    INSERT INTO shape (process_id, target_node, digest, edges, expressions, told_at)
+    VALUES (%(process)s, %(target)s, %(digest)s, %(edges)s, %(expressions)s, %(at)s)
+    ON CONFLICT (process_id, target_node, digest) DO UPDATE
+        SET expressions = excluded.expressions, told_at = excluded.told_at
+        WHERE excluded.told_at > shape.told_at
+            OR (excluded.told_at = shape.told_at AND excluded.expressions <> shape.expressions)
+    RETURNING shape_id)
 SELECT shape_id FROM made UNION ALL
 SELECT shape_id FROM shape WHERE process_id = %(process)s AND target_node = %(target)s AND digest = %(digest)s
+LIMIT 1
+"""
+_DUE = """
+INSERT INTO due_pair (process_id, target_node)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS p ORDER BY 1, 2 ON CONFLICT DO NOTHING
+"""
+_ARE_DUE = """
+SELECT process_id, target_node FROM due_pair
+JOIN unnest(%s::bigint[], %s::bigint[]) AS p (process_id, target_node) USING (process_id, target_node)
+"""
+_OLDEST_DUE = """
+SELECT process_id, target_node FROM due_pair
+WHERE since <= now() - make_interval(secs => %s) ORDER BY since, process_id, target_node LIMIT 1
+"""
+_TAKE_DUE = "DELETE FROM due_pair WHERE process_id = %s AND target_node = %s"
+_LATER = """
+UPDATE due_pair SET since = now() + interval '10 minutes' WHERE process_id = %s AND target_node = %s
 """
 _PUT = """
 INSERT INTO writing (run_id, target_node, process_id, process_run, shape_id, ends, at)
@@ -67,11 +89,18 @@ class Touched:
         self.added.setdefault(pair, set()).add(process_run)
 
 
-async def shape_of(connection: Connection, pair: Pair, rows: Iterable[EdgeRow]) -> int:
-    """Return the id of a set of edges."""
-    text = json.dumps(sorted(rows))
-    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
-    parameters = {"process": pair.process, "target": pair.target, "digest": digest, "edges": text}
+async def shape_of(connection: Connection, pair: Pair, rows: Iterable[EdgeRow], at: datetime) -> int:
+    """Return the id of a set of edges, as a writing at that time has it."""
+    edges_of = {row[:-1]: row[-1] for row in sorted(rows)}
+    text = json.dumps(list(edges_of))
+    parameters = {
+        "process": pair.process,
+        "target": pair.target,
+        "digest": hashlib.blake2b(text.encode(), digest_size=16).digest(),
+        "edges": text,
+        "expressions": json.dumps(list(edges_of.values())),
+        "at": at,
+    }
     cursor = await connection.execute(_SHAPE, parameters)
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - it was made or is there
@@ -126,13 +155,53 @@ async def note_ends(connection: Connection, ended: Mapping[UUID, bool], touched:
 
 
 async def settle(connection: Connection, touched: Touched) -> None:
-    """Bring the edges of all touched pairs up to date."""
-    for pair in sorted(touched.whole | touched.added.keys(), key=lambda one: (one.process, one.target)):
-        since = None
-        if pair not in touched.whole:
-            since = await _since(connection, pair, touched.added[pair])
-        await edges.update(connection, pair, since)
-        await connection.execute(_SETTLED, {"process": pair.process, "target": pair.target, "since": since})
+    """Bring the edges of touched pairs up to date, where there is only more; else they are due to be made anew."""
+    anew = set(touched.whole)
+    waiting = await _are_due(connection, touched.added.keys() - anew)
+    for pair in sorted(touched.added.keys() - anew - waiting, key=_order):
+        since = await _since(connection, pair, touched.added[pair])
+        if since is None:
+            anew.add(pair)
+        else:
+            await _update(connection, pair, since)
+    if anew:
+        await connection.execute(_DUE, _columns(sorted(anew, key=_order)))
+
+
+async def oldest_due(connection: Connection, seconds: float) -> Pair | None:
+    """Return a pair whose edges have been due to be made anew for so long, and are not put off."""
+    cursor = await connection.execute(_OLDEST_DUE, (seconds,))
+    row = await cursor.fetchone()
+    return Pair(*row) if row else None
+
+
+async def make_anew(connection: Connection, pair: Pair) -> None:
+    """Make all edges of a pair that was due."""
+    await connection.execute(_TAKE_DUE, (pair.process, pair.target))
+    await _update(connection, pair, None)
+
+
+async def put_off(connection: Connection, pair: Pair) -> None:
+    """Have the edges of a pair made anew later than others."""
+    await connection.execute(_LATER, (pair.process, pair.target))
+
+
+async def _update(connection: Connection, pair: Pair, since: datetime | None) -> None:
+    await edges.update(connection, pair, since)
+    await connection.execute(_SETTLED, {"process": pair.process, "target": pair.target, "since": since})
+
+
+async def _are_due(connection: Connection, pairs: Collection[Pair]) -> set[Pair]:
+    cursor = await connection.execute(_ARE_DUE, _columns(pairs))
+    return {Pair(*row) for row in await cursor.fetchall()}
+
+
+def _order(pair: Pair) -> tuple[int, int]:
+    return pair.process, pair.target
+
+
+def _columns(pairs: Collection[Pair]) -> tuple[list[int], list[int]]:
+    return [pair.process for pair in pairs], [pair.target for pair in pairs]
 
 
 async def _since(connection: Connection, pair: Pair, runs: Collection[UUID]) -> datetime | None:

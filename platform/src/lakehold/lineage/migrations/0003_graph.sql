@@ -12,6 +12,8 @@ CREATE TABLE node (
     last_seen   timestamptz NOT NULL
 );
 COMMENT ON TABLE node IS 'A table, view or file, once, whatever its emitters call it.';
+-- Tables by the second part of their name, which is the word a statement has of them.
+CREATE INDEX node_word ON node (name_key(namespace, lower(split_part(name, '.', 2)))) WHERE kind IN ('table', 'view');
 
 CREATE TABLE alias (
     dataset_id uuid PRIMARY KEY REFERENCES dataset,
@@ -35,12 +37,13 @@ CREATE TABLE field (
     field_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     node_id     bigint NOT NULL REFERENCES node,
     name        text NOT NULL,
+    key         uuid NOT NULL GENERATED ALWAYS AS (name_key('', name)) STORED,
     type        text NOT NULL DEFAULT '',
     position    integer,
     description text NOT NULL DEFAULT '',
     first_seen  timestamptz NOT NULL,
     removed_at  timestamptz,
-    UNIQUE (node_id, name)
+    UNIQUE (node_id, key)
 );
 COMMENT ON COLUMN field.name IS 'The column''s name; empty for the table as a whole, which edges that concern every row end at.';
 
@@ -70,11 +73,17 @@ COMMENT ON COLUMN run.problem IS 'Why nothing could be derived from its events, 
 COMMENT ON COLUMN run.process_run IS 'The run of the process it belongs to: a task''s run for the statements of the task.';
 CREATE INDEX run_process ON run (process_id, first_seen DESC);
 CREATE INDEX run_process_run ON run (process_run);
-CREATE INDEX run_open ON run (last_seen) WHERE ended_as IS NULL AND closed_at IS NULL;
+-- Without last_seen, which every event moves: what no index has is changed in place.
+CREATE INDEX run_open ON run (run_id) WHERE ended_as IS NULL AND closed_at IS NULL;
+ALTER TABLE run SET (fillfactor = 80);
+
+-- The first and the last events of a run are read without the others.
+DROP INDEX event_run;
+CREATE INDEX event_run ON event (run_id, event_time, digest);
 
 CREATE TABLE edge (
     edge_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    source_node  bigint NOT NULL REFERENCES node,
+    source_node  bigint NOT NULL,
     source_field bigint NOT NULL REFERENCES field,
     target_node  bigint NOT NULL REFERENCES node,
     target_field bigint NOT NULL REFERENCES field,
@@ -89,7 +98,8 @@ CREATE TABLE edge (
     ended_at     timestamptz,
     first_run    uuid NOT NULL,
     last_run     uuid NOT NULL
-);
+) WITH (fillfactor = 80);
+COMMENT ON COLUMN edge.source_node IS 'That of source_field, which says that it is there.';
 COMMENT ON TABLE edge IS 'Valid at T: first_seen <= T and (ended_at is null or ended_at > T). Between tables as a whole, both fields are the one named '''' and how is ''''.';
 COMMENT ON COLUMN edge.ended_at IS 'When a later run of the same process wrote the same target without it; first_seen when it was withdrawn, so that it never was.';
 -- What is valid now is a small part of what there was: edges that have ended are not looked at.
@@ -98,7 +108,9 @@ CREATE INDEX edge_target ON edge (target_field, coalesce(ended_at, 'infinity'));
 CREATE INDEX edge_source_node ON edge (source_node, target_node) WHERE how = '';
 CREATE INDEX edge_written ON edge (target_node, process_id);
 CREATE INDEX edge_began ON edge USING brin (first_seen);
-CREATE INDEX edge_withdrawn ON edge (last_seen) WHERE ended_at = first_seen;
+CREATE INDEX edge_process ON edge (process_id);
+-- No index has last_seen or last_run, which every run moves: they are changed in place.
+CREATE INDEX edge_withdrawn ON edge (edge_id) WHERE ended_at = first_seen;
 CREATE INDEX edge_ended ON edge (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE statement (
@@ -114,6 +126,7 @@ CREATE TABLE statement (
 );
 COMMENT ON TABLE statement IS 'What a run executed. unknown: column of the target → why its sources cannot be known.';
 CREATE INDEX statement_target ON statement (target_node, at DESC);
+CREATE INDEX statement_process ON statement (process_id);
 
 -- What edges are made from: which run wrote which table, with which set of edges.
 CREATE TABLE shape (
@@ -122,12 +135,16 @@ CREATE TABLE shape (
     target_node bigint NOT NULL REFERENCES node,
     digest      bytea NOT NULL,
     edges       jsonb NOT NULL,
+    expressions jsonb NOT NULL DEFAULT '[]',
+    told_at     timestamptz NOT NULL DEFAULT '-infinity',
     UNIQUE (process_id, target_node, digest)
 );
-COMMENT ON COLUMN shape.edges IS '[source_node, source_field, target_field, how, believed, expression] of each edge.';
+COMMENT ON COLUMN shape.edges IS '[source_node, source_field, target_field, how, believed] of each edge; digest is theirs.';
+COMMENT ON COLUMN shape.expressions IS 'The expression of each of the edges as the latest writing has it, at told_at; a date in one makes no other shape.';
+CREATE INDEX shape_target ON shape (target_node);
 CREATE TABLE writing (
     run_id      uuid NOT NULL REFERENCES run,
-    target_node bigint NOT NULL REFERENCES node,
+    target_node bigint NOT NULL,
     process_id  bigint NOT NULL REFERENCES process,
     process_run uuid NOT NULL,
     shape_id    bigint NOT NULL REFERENCES shape,
@@ -136,7 +153,7 @@ CREATE TABLE writing (
     at          timestamptz NOT NULL,
     PRIMARY KEY (run_id, target_node)
 );
-COMMENT ON TABLE writing IS 'That a run wrote a table, and what from. ends: what it did not read does not feed the table any more; settled: edge says so.';
+COMMENT ON TABLE writing IS 'That a run wrote a table, and what from. ends: what it did not read does not feed the table any more; settled: edge says so. target_node is that of the shape.';
 CREATE INDEX writing_process ON writing (process_id, target_node, at);
 CREATE INDEX writing_process_run ON writing (process_run);
 CREATE INDEX writing_shape ON writing (shape_id);
@@ -149,10 +166,25 @@ CREATE TABLE forgotten (
 );
 COMMENT ON TABLE forgotten IS 'Writings before that time were removed by the retention policy; edge is what is known of them.';
 
+CREATE INDEX forgotten_target ON forgotten (target_node);
+
+CREATE SEQUENCE due_mark;
 CREATE TABLE due (
-    run_id uuid PRIMARY KEY
+    run_id uuid PRIMARY KEY,
+    at     timestamptz NOT NULL,
+    mark   bigint NOT NULL DEFAULT nextval('due_mark')
 );
-COMMENT ON TABLE due IS 'Runs whose writing must be derived, for the first time or again because what it depends on changed.';
+COMMENT ON TABLE due IS 'Runs whose writing must be derived, for the first time or again because what it depends on changed; in the order of their time.';
+COMMENT ON COLUMN due.mark IS 'Another each time it is queued, so that what is queued again while it is derived stays.';
+CREATE INDEX due_at ON due (at, run_id);
+
+CREATE TABLE due_pair (
+    process_id  bigint NOT NULL,
+    target_node bigint NOT NULL,
+    since       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (process_id, target_node)
+);
+COMMENT ON TABLE due_pair IS 'Of which process and table all edges must be made anew, because a writing that was known is different now.';
 
 CREATE TABLE snapshot (
     node_id      bigint NOT NULL REFERENCES node,
@@ -173,10 +205,11 @@ CREATE TABLE assertion_result (
     node_id     bigint NOT NULL REFERENCES node,
     column_name text NOT NULL DEFAULT '',
     name        text NOT NULL,
+    key         uuid NOT NULL GENERATED ALWAYS AS (name_key(column_name, name)) STORED,
     success     boolean NOT NULL,
     at          timestamptz NOT NULL,
     details     jsonb NOT NULL DEFAULT '{}',
-    PRIMARY KEY (run_id, node_id, column_name, name)
+    PRIMARY KEY (run_id, node_id, key)
 );
 COMMENT ON TABLE assertion_result IS 'What a gate found out about a table or a column of it.';
 CREATE INDEX assertion_result_node ON assertion_result (node_id, at DESC);
