@@ -11,7 +11,7 @@ import httpx
 import pytest
 from lakehold.components.airflow_tasks import platform_of
 from lakehold.lineage.tables import VIEWS
-from made_graph import MadeGraph
+from made_graph import MadeGraph, column
 
 pytestmark = pytest.mark.component
 
@@ -46,6 +46,29 @@ def test_pages_of_any_size_have_every_row_once(client: httpx.Client, graph: Made
         assert pages(client, name, 1) == whole
         assert all(len(row) == len(view.key) + len(view.columns) for row in whole)
         assert whole or name in ("lineage_runs", "lineage_snapshots")
+
+
+def test_what_was_deleted_since_counts_as_a_change(client: httpx.Client, graph: MadeGraph) -> None:
+    def state() -> dict[str, str]:
+        return dict(client.get("/api/v1/export").json())
+
+    seen = [state()]
+    for _ in range(2):
+        graph.connection.execute("INSERT INTO change (kind, id) VALUES ('edge', '1:2'), ('run', 'r')")
+        seen.append(state())
+        graph.connection.execute("DELETE FROM change")
+        assert state() == seen[-1]
+    assert len({one["lineage_edges"] for one in seen}) == len({one["lineage_runs"] for one in seen}) == 3
+    assert len({one["lineage_processes"] for one in seen}) == 1
+
+
+def test_a_commit_to_the_tables_themselves_is_no_change_of_them(client: httpx.Client, graph: MadeGraph) -> None:
+    before = client.get("/api/v1/export").json()
+    own = graph.node(column("ops.lineage_edges").table)
+    graph.connection.execute("INSERT INTO change (kind, id) VALUES ('node', %s)", (str(own),))
+    assert client.get("/api/v1/export").json() == before
+    graph.connection.execute("DELETE FROM change")
+    assert client.get("/api/v1/export").json() == before
 
 
 def test_a_question_without_meaning_is_refused(client: httpx.Client) -> None:
@@ -118,3 +141,13 @@ def test_a_table_is_written_when_its_part_of_the_graph_has_changed(installation:
     assert told.count("as it was") == len(VIEWS) - 1
     targets = {row["target"] for row in installation.read("ops.lineage_edges")["rows"]}
     assert targets == {"gold.delays", "gold.routes"}
+
+
+def test_a_table_of_many_pages_and_files_is_whole(installation: Installation) -> None:
+    lines = [f"silver.flights.c{number} -> gold.wide.c{number} IDENTITY" for number in range(5)]
+    installation.graph.edges("dbt:wide", lines)
+    installation.graph.connection.execute("INSERT INTO change (kind, id) VALUES ('edge', '1:3')")
+    small = "from lakehold.lineage import iceberg as i; i._FILE_BYTES = 1; i.Graph.pages.__defaults__ = (2,); i.main()"
+    assert "ops.lineage_edges: as it was" not in installation.run("-c", small)
+    rows = [row for row in installation.read("ops.lineage_edges")["rows"] if row["target"] == "gold.wide"]
+    assert sorted(row["target_column"] for row in rows) == ["", *(f"c{number}" for number in range(5))]

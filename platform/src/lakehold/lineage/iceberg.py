@@ -12,7 +12,7 @@ import logging
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -26,8 +26,8 @@ POSITION = "lakehold.lineage-position"
 """Property of a table: the state of the graph it holds."""
 
 _PAGE_ROWS = 20_000
-_FILE_ROWS = 500_000
-"""Rows gathered for one data file: some 100 MB of memory at most."""
+_FILE_BYTES = 64 * 1024 * 1024
+"""Of Arrow's arrays, gathered for one data file."""
 _SECONDS = 60
 
 Row = list[Any]
@@ -90,9 +90,9 @@ def _refresh(table: Any, view: View, graph: Graph, position: str) -> int | None:
         with table.transaction() as change:
             if table.current_snapshot() is not None:
                 change.delete(AlwaysTrue(), snapshot_properties=told)
-            for rows in _gathered(graph.pages(view)):
-                change.append(_arrow(view, rows), snapshot_properties=told)
-                count += len(rows)
+            for rows in _gathered(_arrow(view, page) for page in graph.pages(view) if page):
+                change.append(rows, snapshot_properties=told)
+                count += rows.num_rows
             change.set_properties({POSITION: position})
     except CommitFailedException as error:
         raise ConflictError(
@@ -101,16 +101,18 @@ def _refresh(table: Any, view: View, graph: Graph, position: str) -> int | None:
     return count
 
 
-def _gathered(pages: Iterator[list[Row]]) -> Iterator[list[Row]]:
-    """Join pages into batches that are worth a file; no empty one."""
-    rows: list[Row] = []
+def _gathered(pages: Iterable[Any]) -> Iterator[Any]:
+    """Join Arrow tables into those that are worth a file; only a page at a time is ever Python's own objects."""
+    import pyarrow as pa
+
+    pending: list[Any] = []
     for page in pages:
-        rows += page
-        if len(rows) >= _FILE_ROWS:
-            yield rows
-            rows = []
-    if rows:
-        yield rows
+        pending.append(page)
+        if sum(one.nbytes for one in pending) >= _FILE_BYTES:
+            yield pa.concat_tables(pending)
+            pending = []
+    if pending:
+        yield pa.concat_tables(pending)
 
 
 def _ensure(catalog: Any, view: View) -> Any:

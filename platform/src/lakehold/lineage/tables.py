@@ -37,8 +37,6 @@ class View:
 
 # The tables made of the graph are in the graph, and each commit to them is: that alone is no reason for another one.
 _OWN: LiteralString = r"n.name LIKE 'ops.lineage\_%%'"
-_NODES: LiteralString = f"""SELECT max(change_id) FROM change c WHERE kind = 'node'
-    AND NOT EXISTS (SELECT FROM node n WHERE n.node_id::text = c.id AND {_OWN})"""  # noqa: S608 - constants only
 
 
 def _times(alias: Literal["n", "p", "e"]) -> tuple[Column, Column]:
@@ -54,7 +52,7 @@ _DATASETS = View(
     name="lineage_datasets",
     source="node n",
     key=(("n.node_id", "bigint"),),
-    changed=_NODES,
+    changed="SELECT changes_ever('node')",
     columns=(
         Column(name="namespace", kind="string", sql="n.namespace", doc="The catalog's name, or s3://bucket"),
         Column(name="name", kind="string", sql="n.name", doc="schema.table, or the path in the bucket"),
@@ -67,7 +65,7 @@ _COLUMNS = View(
     name="lineage_columns",
     source="field f JOIN node n USING (node_id)",
     key=(("f.field_id", "bigint"),),
-    changed=_NODES,
+    changed="SELECT changes_ever('node')",
     columns=(
         Column(name="namespace", kind="string", sql="n.namespace", doc="Namespace of the dataset"),
         Column(name="dataset", kind="string", sql="n.name", doc="Name of the dataset"),
@@ -85,7 +83,7 @@ _EDGES = View(
         JOIN node t ON t.node_id = e.target_node JOIN field tf ON tf.field_id = e.target_field
         JOIN process p ON p.process_id = e.process_id""",
     key=(("e.edge_id", "bigint"),),
-    changed="SELECT max(change_id) FROM change WHERE kind = 'edge'",
+    changed="SELECT changes_ever('edge')",
     columns=(
         Column(name="source_namespace", kind="string", sql="s.namespace", doc="Where from: the namespace"),
         Column(name="source", kind="string", sql="s.name", doc="Where from: the dataset"),
@@ -108,7 +106,7 @@ _PROCESSES = View(
     name="lineage_processes",
     source="process p",
     key=(("p.process_id", "bigint"),),
-    changed="SELECT max(change_id) FROM change WHERE kind = 'process'",
+    changed="SELECT changes_ever('process')",
     columns=(
         Column(name="namespace", kind="string", sql="p.namespace", doc="Namespace of the job"),
         Column(name="name", kind="string", sql="p.name", doc="dag.task, dbt:model, a Spark application, user:name"),
@@ -120,7 +118,7 @@ _RUNS = View(
     name="lineage_runs",
     source="run r JOIN job j USING (job_id) LEFT JOIN process p ON p.process_id = r.process_id",
     key=(("r.run_id", "uuid"),),
-    changed="SELECT max(change_id) FROM change WHERE kind = 'run'",
+    changed="SELECT changes_ever('run')",
     columns=(
         Column(name="run_id", kind="string", sql="r.run_id::text", doc="The run"),
         Column(name="job_namespace", kind="string", sql="j.namespace", doc="Namespace of its job"),
@@ -138,7 +136,7 @@ _SNAPSHOTS = View(
     name="lineage_snapshots",
     source="snapshot s JOIN node n USING (node_id)",
     key=(("s.node_id", "bigint"), ("s.snapshot_id", "bigint")),
-    changed=f"""SELECT concat_ws('/', count(*), count(matched_by))
+    changed=f"""SELECT concat_ws('/', count(*), count(s.matched_by), count(s.run_id), sum(s.snapshot_id))
         FROM snapshot s JOIN node n USING (node_id) WHERE NOT {_OWN}""",  # noqa: S608 - constants only
     columns=(
         Column(name="dataset", kind="string", sql="n.name", doc="The table"),
