@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
+from answering import Answers, answering
 from lakehold.config import ancestry as config
 from lakehold.lineage import trino
 from lakehold.lineage.catalog.again import task_event, view_event
-from lakehold.lineage.catalog.history import completed
+from lakehold.lineage.catalog.history import History, LaterError, SilentError, completed
 from lakehold.lineage.catalog.maker import maker_of
+from lakehold.lineage.catalog.source import Trino
 from lakehold.lineage.event import parse
 
 AT = datetime(2013, 12, 1, 5, 0, 0, 123000, UTC)
@@ -83,3 +87,64 @@ def test_a_query_told_again_is_read_as_if_it_had_been_heard_at_first() -> None:
 def test_an_answer_without_what_must_be_there_is_not_taken(key: str) -> None:
     with pytest.raises(KeyError):
         completed({name: value for name, value in INFO.items() if name != key})
+
+
+@pytest.fixture
+def engine() -> Iterator[Answers]:
+    with answering() as answers:
+        yield answers
+
+
+def asked(engine: Answers, query: str = str(INFO["queryId"])) -> bytes | None:
+    history = History(Trino(url=engine.url, ca="", user="lineage", password="secret"))
+    return asyncio.run(history.event(query))
+
+
+def answers(engine: Answers, status: int, info: Any = b"") -> None:
+    body = info if isinstance(info, bytes) else orjson.dumps(info)
+    engine.by_path[f"/v1/query/{INFO['queryId']}"] = status, body
+
+
+def test_a_query_trino_remembers_is_told(engine: Answers) -> None:
+    answers(engine, 200, INFO)
+    body = asked(engine)
+    assert body is not None
+    assert parse(body).run_id == trino.run_id(INFO["queryId"])
+
+
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_query_trino_does_not_know_is_not_told(engine: Answers, status: int) -> None:
+    answers(engine, status)
+    assert asked(engine) is None
+
+
+@pytest.mark.parametrize("info", [b"no JSON", [], {"queryStats": 1}, {**INFO, "session": 1}, {**INFO, "query": 1}])
+def test_an_answer_that_cannot_be_read_keeps_no_other_waiting(engine: Answers, info: Any) -> None:
+    answers(engine, 200, info)
+    assert asked(engine) is None
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_what_trino_says_of_one_query_is_not_said_of_all(engine: Answers, status: int) -> None:
+    answers(engine, status)
+    with pytest.raises(LaterError):
+        asked(engine)
+
+
+def test_a_query_that_has_not_ended_is_asked_for_later(engine: Answers) -> None:
+    answers(engine, 200, {**INFO, "queryStats": {"createTime": "2013-12-01T00:00:00.000Z"}})
+    with pytest.raises(LaterError):
+        asked(engine)
+
+
+@pytest.mark.parametrize("status", [401, 429, 502, 503, 504])
+def test_when_trino_cannot_be_asked_nothing_is(engine: Answers, status: int) -> None:
+    answers(engine, status)
+    with pytest.raises(SilentError):
+        asked(engine)
+
+
+@pytest.mark.parametrize("query", ["../node", f"{INFO['queryId']}?x", f"{INFO['queryId']}\n", "a b", ""])
+def test_what_is_no_name_of_a_query_is_never_asked_for(engine: Answers, query: str) -> None:
+    assert asked(engine, query) is None
+    assert not engine.asked

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from lakehold.config import ancestry as config
-from lakehold.lineage.catalog.clues import clues_of
 from lakehold.lineage.catalog.coverage import percent
 from lakehold.lineage.catalog.described import described, is_shadow, published, type_text
 from lakehold.lineage.catalog.maker import maker_of
 from lakehold.lineage.catalog.pointers import Name
+from lakehold.lineage.graph.clues import clues_of
 from lakehold.lineage.trino import run_id
 
 TASK = "lakehold/flights_daily.bronze.load/013bf368-5800-7e11-a5f4-ac7a0434c387"
@@ -71,6 +71,13 @@ def test_a_column_is_as_old_as_the_first_snapshot_that_has_it() -> None:
     assert carrier.since == at(4_000)
 
 
+def test_a_column_that_got_another_name_is_new_under_that_one() -> None:
+    before = {"schema-id": 0, "fields": [column(1, "day", "date")]}
+    after = {"schema-id": 1, "fields": [column(1, "flight_date", "date")]}
+    (renamed,) = described(table(schemas=[before, after])).fields
+    assert (renamed.name, renamed.since) == ("flight_date", at(3_000))
+
+
 def test_the_first_version_of_the_format_has_one_schema() -> None:
     old = table(schema={"fields": [column(1, "day", "date")]}, snapshots=[])
     del old["schemas"], old["current-schema-id"]
@@ -114,8 +121,24 @@ def test_what_postgresql_cannot_keep_is_replaced() -> None:
     assert described(odd).description == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
 
 
+def nested(depth: int) -> Any:
+    kind: Any = "int"
+    for _ in range(depth):
+        kind = {"type": "list", "element": kind}
+    return kind
+
+
 @pytest.mark.parametrize(
-    "broken", [{}, {"location": 5, "last-updated-ms": 1}, table(schemas=[]), table(snapshots=[{}])]
+    "broken",
+    [
+        {},
+        {"location": 5, "last-updated-ms": 1},
+        table(schemas=[]),
+        table(snapshots=[{}]),
+        table(**{"last-updated-ms": 10**30}),
+        table(schemas=[{"schema-id": 1, "fields": [column(1, "deep", nested(5_000))]}]),
+        {"view-uuid": "…", "location": "s3://lakehouse/gold/v", "current-version-id": 3, "versions": [], "schemas": []},
+    ],
 )
 def test_what_is_no_metadata_is_said_to_be_none(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="not the metadata"):

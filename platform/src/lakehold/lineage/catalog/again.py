@@ -12,26 +12,29 @@ import time
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
+from uuid import UUID
 
 import orjson
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from lakehold import __version__
+from lakehold.config.openlineage import facet, head, producer, run_of
 from lakehold.lineage import rows
-from lakehold.lineage.catalog.history import History, SilentError
+from lakehold.lineage.catalog.history import History, LaterError, SilentError
 from lakehold.lineage.catalog.maker import Maker, maker_of
+from lakehold.lineage.database import passing
 from lakehold.lineage.event import parse
+from lakehold.lineage.jsontext import MalformedError
 
 log = logging.getLogger(__name__)
 
 Connection = AsyncConnection[TupleRow]
 
-PRODUCER = f"https://lakehold.invalid/{__version__}/catalog"
+PRODUCER = producer("catalog")
 _VIEW_RUNS = uuid.UUID("6f1f7f0e-5c0b-4f0a-9a55-0d1f8a1f6f5e")
 """The namespace of run ids made of a view's name and version."""
-_SPEC = "https://openlineage.io/spec"
 _AT_ONCE = 50
 _SILENCE = 30.0
 """Seconds to leave Trino alone when it does not answer."""
@@ -40,18 +43,26 @@ PATIENCE = 120
 
 _QUERIES = """
 SELECT node_id, snapshot_id, summary FROM snapshot
-WHERE matched_by IS NULL AND gone_at IS NULL AND summary ? 'trino_query_id' AND asked < 1
+WHERE matched_by IS NULL AND gone_at IS NULL AND summary ? 'trino_query_id' AND asked = 0
     AND committed_at < clock_timestamp() - make_interval(secs => %(patience)s)
-ORDER BY committed_at DESC LIMIT %(limit)s
+    AND (asked_at IS NULL OR asked_at < clock_timestamp() - interval '1 minute')
+ORDER BY asked_at NULLS FIRST, committed_at DESC LIMIT %(limit)s
 """
 _ASKED = """
 UPDATE snapshot SET asked = asked + 1, asked_at = clock_timestamp() WHERE (node_id, snapshot_id) = (%s, %s)
+"""
+# Trino keeps no query for a day.
+_LATER = """
+UPDATE snapshot SET asked_at = clock_timestamp(),
+    asked = asked + (committed_at < clock_timestamp() - interval '1 day')::integer
+WHERE (node_id, snapshot_id) = (%s, %s)
 """
 # A program that a person started has nobody else who reports it.
 _TASKS = """
 SELECT s.node_id, s.snapshot_id, s.committed_at, s.summary, n.namespace, n.name, r.run_id IS NULL
 FROM snapshot s JOIN node n USING (node_id) LEFT JOIN run r ON r.run_id = s.maker
-WHERE s.gone_at IS NULL AND s.maker IS NOT NULL AND s.summary ? 'lakehold.task' AND s.asked < 1 AND (
+WHERE s.gone_at IS NULL AND s.maker IS NOT NULL AND s.summary ? 'lakehold.task' AND s.asked = 0
+    AND (s.matched_by IS NULL OR s.summary ? 'lakehold.program') AND (
     (s.summary ? 'lakehold.program' AND r.run_id IS NOT NULL) OR (r.run_id IS NULL
         AND s.committed_at < clock_timestamp() - make_interval(secs => %(patience)s)))
 ORDER BY s.committed_at LIMIT %(limit)s
@@ -60,7 +71,7 @@ _VIEWS = """
 SELECT s.node_id, s.snapshot_id, v.made_at, v.sql, v.dialect, v.schema, n.namespace, n.name
 FROM snapshot s JOIN node n USING (node_id)
     JOIN view_version v ON (v.node_id, v.version_id, v.made_at) = (s.node_id, s.snapshot_id, s.committed_at)
-WHERE s.matched_by IS NULL AND s.gone_at IS NULL AND s.operation = 'view' AND s.asked < 1
+WHERE s.matched_by IS NULL AND s.gone_at IS NULL AND s.operation = 'view' AND s.asked = 0
     AND s.committed_at < clock_timestamp() - make_interval(secs => %(patience)s)
 ORDER BY s.committed_at LIMIT %(limit)s
 """
@@ -84,49 +95,68 @@ class Again:
     async def _queries(self, connection: Connection) -> int:
         if self._history is None or time.monotonic() < self._ask_after:
             return 0
-        values = {"patience": self._patience, "limit": _AT_ONCE}
         told = 0
-        for node, snapshot, summary in await (await connection.execute(_QUERIES, values)).fetchall():
+        for node, snapshot, summary in await self._chosen(connection, _QUERIES):
             maker = maker_of(summary)
             try:
                 body = await self._history.event(maker.query)
+            except LaterError as problem:
+                log.info("the query %s cannot be told again yet: %s", maker.query, problem)
+                await connection.execute(_LATER, (node, snapshot))
+                continue
             except SilentError as problem:
                 if str(problem) != self._silent:
                     log.warning("lost queries cannot be asked for: %s", problem)
                 self._silent, self._ask_after = str(problem), time.monotonic() + _SILENCE
                 return told
             self._silent = ""
-            async with connection.transaction():
-                if body is not None:
-                    await rows.insert(connection, [parse(body)])
-                    await connection.execute(_REDERIVED, (maker.run, "trino"))
-                    told += 1
-                await connection.execute(_ASKED, (node, snapshot))
+            told += await _tell(connection, (node, snapshot), body, (maker.run, "trino"))
         return told
 
     async def _tasks(self, connection: Connection) -> int:
-        values = {"patience": self._patience, "limit": _AT_ONCE}
-        found = await (await connection.execute(_TASKS, values)).fetchall()
-        for node, snapshot, at, summary, namespace, name, lost in found:
+        told = 0
+        for node, snapshot, at, summary, namespace, name, lost in await self._chosen(connection, _TASKS):
             maker = maker_of(summary)
             event = task_event(maker, at, {"namespace": namespace, "name": name}, str(snapshot))
-            async with connection.transaction():
-                await rows.insert(connection, [parse(orjson.dumps(event))])
-                if lost:
-                    await connection.execute(_REDERIVED, (maker.run, "snapshot"))
-                await connection.execute(_ASKED, (node, snapshot))
-        return len(found)
+            source = (maker.run, "snapshot") if lost else None
+            told += await _tell(connection, (node, snapshot), orjson.dumps(event), source)
+        return told
 
     async def _views(self, connection: Connection) -> int:
-        values = {"patience": self._patience, "limit": _AT_ONCE}
-        found = await (await connection.execute(_VIEWS, values)).fetchall()
-        for node, version, at, sql, dialect, schema, namespace, name in found:
+        told = 0
+        for node, version, at, sql, dialect, schema, namespace, name in await self._chosen(connection, _VIEWS):
             event = view_event({"namespace": namespace, "name": name}, version, at, sql, dialect, schema)
-            async with connection.transaction():
-                await rows.insert(connection, [parse(orjson.dumps(event))])
-                await connection.execute(_REDERIVED, (event["run"]["runId"], "view"))
-                await connection.execute(_ASKED, (node, version))
-        return len(found)
+            source = (event["run"]["runId"], "view")
+            told += await _tell(connection, (node, version), orjson.dumps(event), source)
+        return told
+
+    async def _chosen(self, connection: Connection, statement: LiteralString) -> list[TupleRow]:
+        values = {"patience": self._patience, "limit": _AT_ONCE}
+        return await (await connection.execute(statement, values)).fetchall()
+
+
+async def _tell(
+    connection: Connection, key: tuple[int, int], body: bytes | None, source: tuple[UUID | None, str] | None
+) -> int:
+    """Take an event into the journal, if there is one, and note that its snapshot was asked about; return how many.
+
+    One that nobody can keep is left out, loudly: others wait behind it.
+    """
+    try:
+        event = parse(body) if body is not None else None
+        async with connection.transaction():
+            if event is not None:
+                await rows.insert(connection, [event])
+                if source is not None:
+                    await connection.execute(_REDERIVED, source)
+            await connection.execute(_ASKED, key)
+    except (MalformedError, psycopg.Error) as problem:
+        if passing(problem):
+            raise
+        log.exception("a run that was lost cannot be told again: snapshot %s", key[1])
+        await connection.execute(_ASKED, key)
+        return 0
+    return int(event is not None)
 
 
 def view_event(
@@ -135,10 +165,14 @@ def view_event(
     """Return the statement that made a version of a view, as far as the catalog has it: all but who ran it."""
     name = ".".join(f'"{part}"' if dialect == "trino" else f"`{part}`" for part in view["name"].split("."))
     run = uuid.uuid5(_VIEW_RUNS, f"{view['namespace']}\n{view['name']}\n{version}\n{at.astimezone(UTC).isoformat()}")
-    text = {**_facet("1-0-1", "SQLJobFacet"), "query": f"CREATE OR REPLACE VIEW {name} AS {sql}", "dialect": dialect}
-    session = {**_facet("2-0-2", "RunFacet", file="OpenLineage"), "schema": schema or None}
+    text = {
+        **facet(PRODUCER, "1-0-1", "SQLJobFacet"),
+        "query": f"CREATE OR REPLACE VIEW {name} AS {sql}",
+        "dialect": dialect,
+    }
+    session = {**facet(PRODUCER, "2-0-2", "RunFacet", file="OpenLineage"), "schema": schema or None}
     return {
-        **_event("COMPLETE", at),
+        **head("COMPLETE", at, PRODUCER),
         "run": {"runId": str(run), "facets": {"lakehold_query": session}},
         "job": {"namespace": "lakehold", "name": f"view {view['name']}", "facets": {"sql": text}},
         "inputs": [],
@@ -156,29 +190,14 @@ def task_event(maker: Maker, at: datetime, table: Mapping[str, str], snapshot: s
     facets: dict[str, Any] = {}
     job: dict[str, Any] = {"namespace": task.namespace, "name": task.job}
     if root is not None:
-        head = {"run": {"runId": root.run}, "job": {"namespace": root.namespace, "name": root.job}}
-        facets["parent"] = {**_facet("1-2-0", "ParentRunFacet"), **head, "root": head}
+        facets["parent"] = {**facet(PRODUCER, "1-2-0", "ParentRunFacet"), **run_of(root), "root": run_of(root)}
         kind = {"processingType": "BATCH", "integration": "AIRFLOW", "jobType": "TASK"}
-        job["facets"] = {"jobType": {**_facet("2-0-3", "JobTypeJobFacet"), **kind}}
-    version = {"version": {**_facet("1-0-1", "DatasetVersionDatasetFacet"), "datasetVersion": snapshot}}
+        job["facets"] = {"jobType": {**facet(PRODUCER, "2-0-3", "JobTypeJobFacet"), **kind}}
+    version = {"version": {**facet(PRODUCER, "1-0-1", "DatasetVersionDatasetFacet"), "datasetVersion": snapshot}}
     return {
-        **_event("OTHER", at),
+        **head("OTHER", at, PRODUCER),
         "run": {"runId": task.run, "facets": facets},
         "job": job,
         "inputs": [],
         "outputs": [] if maker.application else [{**table, "facets": version}],
     }
-
-
-def _event(kind: str, at: datetime) -> dict[str, Any]:
-    return {
-        "eventType": kind,
-        "eventTime": at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "producer": PRODUCER,
-        "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent",
-    }
-
-
-def _facet(version: str, name: str, *, file: str = "") -> dict[str, str]:
-    where = f"{_SPEC}/{version}/{file}.json" if file else f"{_SPEC}/facets/{version}/{name}.json"
-    return {"_producer": PRODUCER, "_schemaURL": f"{where}#/$defs/{name}"}

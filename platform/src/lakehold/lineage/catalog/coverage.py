@@ -10,8 +10,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, dict_row
 
 from lakehold.lineage.catalog.maker import Maker, maker_of
+from lakehold.lineage.catalog.pointers import Name
 
 MOST_ROWS = 10_000
+_MOST_DIGITS = 18
 _HERE = """
 WITH here AS (
     SELECT n.name AS table_name, s.*, r.run_id IS NOT NULL AS told_again FROM snapshot s JOIN node n USING (node_id)
@@ -40,8 +42,8 @@ SELECT read_at, unread, CASE WHEN problem <> '' OR read_at > clock_timestamp() -
 FROM catalog_reading WHERE catalog = %s
 """
 _BEHIND = """
-SELECT coalesce(sum((SELECT count(*) FROM event WHERE event_id > s.position)), 0)::bigint AS behind FROM stage s
-WHERE s.name IN ('graph', 'graph2', 'catalog')
+SELECT count(*) AS behind FROM event
+WHERE event_id > (SELECT min(position) FROM stage WHERE name IN ('graph', 'graph2'))
 """
 _COUNTS = ("snapshots", "explained", "rederived", "partly", "unexplained")
 
@@ -64,7 +66,7 @@ async def coverage(
         "catalog": catalog,
         "read_at": reading["read_at"] if reading else None,
         "problem": reading["problem"] if reading else "the service has not read a catalog yet",
-        "unread": reading["unread"] if reading else {},
+        "unread": _of(reading["unread"], table) if reading else {},
         "behind": behind["behind"] if behind else 0,
         **total,
         "percent": percent(total["explained"], total["snapshots"]),
@@ -86,7 +88,7 @@ def _missing(row: Mapping[str, Any]) -> dict[str, Any]:
         "snapshot": str(row["snapshot_id"]),
         "at": row["committed_at"],
         "operation": row["operation"],
-        "rows": int(row["summary"].get("added-records", 0)),
+        "rows": _rows(row["summary"]),
         "engine": row["summary"].get("engine-name") or maker.engine,
         "made_by": _made_by(maker, row["summary"]),
         "state": "partly" if row["run_id"] else "unexplained",
@@ -94,6 +96,18 @@ def _missing(row: Mapping[str, Any]) -> dict[str, Any]:
         "job": row["job_name"],
         "why": _why(maker, row),
     }
+
+
+def _of(unread: Mapping[str, str], table: str) -> dict[str, str]:
+    """Return those that count for the table or schema that was asked for: a shadow counts for its target."""
+    targets = {name: str(Name(*name.rsplit(".", 1)).target) for name in unread}
+    return {name: unread[name] for name, own in targets.items() if not table or f"{own}.".startswith(f"{table}.")}
+
+
+def _rows(summary: Mapping[str, str]) -> int:
+    """Return how many rows a snapshot brought, as far as its summary, which may say anything, says so."""
+    added = summary.get("added-records", "")
+    return int(added) if len(added) <= _MOST_DIGITS and added.isascii() and added.isdecimal() else 0
 
 
 def _made_by(maker: Maker, summary: Mapping[str, str]) -> str:

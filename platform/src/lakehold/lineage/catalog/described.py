@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lakehold.lineage.event import storable
+
 _NO_SNAPSHOT = -1
+_NO_SCHEMA = -1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHADOW = re.compile(r"__audit_[0-9a-f]{10}$")
 
@@ -68,7 +71,7 @@ def described(metadata: Mapping[str, Any]) -> Described:
     """Read a metadata file's JSON; :class:`ValueError` when it is none."""
     try:
         return _view(metadata) if "view-uuid" in metadata else _table(metadata)
-    except (KeyError, TypeError, AttributeError) as problem:
+    except (KeyError, TypeError, AttributeError, StopIteration, OverflowError, RecursionError) as problem:
         raise ValueError(f"not the metadata of an Iceberg table: {type(problem).__name__} {problem}") from None
 
 
@@ -89,18 +92,12 @@ def _table(metadata: Mapping[str, Any]) -> Described:
     since = min([changed, *logged, *(snapshot.at for snapshot in snapshots)])
     schemas = _schemas(metadata)
     current = schemas[metadata.get("current-schema-id", next(iter(schemas)))]
-    # A snapshot says which schema it was written with: that is how old a column is known to be.
-    written = [
-        (_moment(one["timestamp-ms"]), schemas.get(one.get("schema-id", -1), ()))
-        for one in metadata.get("snapshots") or []
-    ]
+    ages = _Ages(metadata, schemas, since, changed)
     return Described(
         kind="table",
         location=_place(metadata["location"]),
         description=_comment(metadata),
-        fields=[
-            _field(one, place, _since(one["id"], schemas, written, since, changed)) for place, one in enumerate(current)
-        ],
+        fields=[_field(one, place, ages.of(one)) for place, one in enumerate(current)],
         snapshots=snapshots,
         since=since,
         changed=changed,
@@ -154,18 +151,30 @@ def _schemas(metadata: Mapping[str, Any]) -> dict[int, Sequence[Mapping[str, Any
     return {int(one.get("schema-id", 0)): one["fields"] for one in schemas}
 
 
-def _since(
-    column: int,
-    schemas: Mapping[int, Sequence[Mapping[str, Any]]],
-    written: Sequence[tuple[datetime, Sequence[Mapping[str, Any]]]],
-    since: datetime,
-    changed: datetime,
-) -> datetime:
-    """Return since when a column is known: with the table when every schema has it, else with its first snapshot."""
-    if all(any(one["id"] == column for one in fields) for fields in schemas.values()):
-        return since
-    times = [at for at, fields in written if any(one["id"] == column for one in fields)]
-    return min(times, default=changed)
+class _Ages:
+    """Since when a column is known by its name. A snapshot says which schema it was written with."""
+
+    def __init__(
+        self,
+        metadata: Mapping[str, Any],
+        schemas: Mapping[int, Sequence[Mapping[str, Any]]],
+        since: datetime,
+        changed: datetime,
+    ) -> None:
+        self._since, self._changed = since, changed
+        self._columns = {key: {(one["id"], one["name"]) for one in fields} for key, fields in schemas.items()}
+        self._written: dict[int, datetime] = {}
+        for one in metadata.get("snapshots") or []:
+            schema, at = one.get("schema-id", _NO_SCHEMA), _moment(one["timestamp-ms"])
+            self._written[schema] = min(at, self._written.get(schema, at))
+
+    def of(self, column: Mapping[str, Any]) -> datetime:
+        """Return the table's age when every schema has the column, else that of its first snapshot."""
+        key = column["id"], column["name"]
+        having = [schema for schema, columns in self._columns.items() if key in columns]
+        if len(having) == len(self._columns):
+            return self._since
+        return min((self._written[schema] for schema in having if schema in self._written), default=self._changed)
 
 
 def _field(column: Mapping[str, Any], place: int, since: datetime) -> Field:
@@ -211,9 +220,7 @@ def _comment(metadata: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a text as PostgreSQL can keep it: without the NUL character and halves of surrogate pairs."""
-    text = str(value).replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return storable(str(value))
 
 
 def _place(location: str) -> str:

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
-from typing import Any
+import io
+import threading
+import zlib
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
 
 from lakehold.lineage.catalog.source import Store
 
-MOST_BYTES = 256 * 1024 * 1024
-"""A metadata file this large is an accident that must not take the service's memory with it."""
+T = TypeVar("T")
+
+MOST_BYTES = 64 * 1024 * 1024
+"""A metadata file that is larger, unpacked, is an accident that must not take the service's memory with it."""
+_LARGE_BYTES = 4 * 1024 * 1024
+"""What is larger is read by one thread at a time: as Python's objects it is ten times as large."""
 _SCHEMES = ("s3", "s3a", "s3n")
+_SERVER_ERROR = 500
 
 
 class UnreadableError(Exception):
     """A metadata file cannot be read; the message says why."""
+
+
+class AwayError(UnreadableError):
+    """The object store does not answer, so no other file can be read either."""
 
 
 class Files:
@@ -39,24 +53,53 @@ class Files:
             proxies={},
         )
         self._client: Any = session.client("s3", endpoint_url=store.endpoint, config=config)
+        self._large = threading.RLock()
 
-    def read(self, location: str) -> dict[str, Any]:
-        """Return a metadata file's JSON; :class:`UnreadableError` when there is none."""
+    def read(self, location: str, use: Callable[[dict[str, Any]], T]) -> T:
+        """Return what ``use`` makes of a metadata file's JSON; :class:`UnreadableError` when there is none."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         parts = urlsplit(location)
         if parts.scheme not in _SCHEMES:
             raise UnreadableError(f"{location} is in no S3 store")
-        try:
-            answer = self._client.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
-            if answer["ContentLength"] > MOST_BYTES:
-                raise UnreadableError(f"{location} has {answer['ContentLength']:,} bytes, more than {MOST_BYTES:,}")
-            data = answer["Body"].read()
-            if ".gz" in parts.path.rpartition("/")[2]:
-                data = gzip.decompress(data)
-            found = orjson.loads(data)
-        except (BotoCoreError, ClientError, OSError, EOFError, ValueError) as problem:
-            raise UnreadableError(f"{location}: {problem}") from None
-        if not isinstance(found, dict):
-            raise UnreadableError(f"{location} holds no JSON object")
-        return found
+        packed = ".gz" in parts.path.rpartition("/")[2]
+        with contextlib.ExitStack() as alone:
+            try:
+                answer = self._client.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
+                self._bound(location, answer["ContentLength"], alone)
+                data = answer["Body"].read()
+            except ClientError as problem:
+                status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+                kind = AwayError if status >= _SERVER_ERROR else UnreadableError
+                raise kind(f"{location}: {problem}") from None
+            except (BotoCoreError, OSError) as problem:
+                raise AwayError(f"{location}: {problem}") from None
+            if packed:
+                data = unpacked(location, data)
+                self._bound(location, len(data), alone)
+            return use(_object(location, data))
+
+    def _bound(self, location: str, size: int, alone: contextlib.ExitStack) -> None:
+        if size > MOST_BYTES:
+            raise UnreadableError(f"{location} has {size:,} bytes or more; the most is {MOST_BYTES:,}")
+        if size > _LARGE_BYTES:
+            alone.enter_context(self._large)
+
+
+def unpacked(location: str, data: bytes) -> bytes:
+    """Return what is packed in a gzip file, at most one byte more than there may be."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            return file.read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as problem:
+        raise UnreadableError(f"{location}: {problem}") from None
+
+
+def _object(location: str, data: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError as problem:
+        raise UnreadableError(f"{location}: {problem}") from None
+    if not isinstance(found, dict):
+        raise UnreadableError(f"{location} holds no JSON object")
+    return found

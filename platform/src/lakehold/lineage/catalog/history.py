@@ -6,6 +6,8 @@ form of its event listener, so that a query told again is read as if it had been
 
 from __future__ import annotations
 
+import logging
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -17,14 +19,23 @@ from lakehold.lineage import trino
 from lakehold.lineage.catalog.source import Trino
 from lakehold.lineage.jsontext import MalformedError
 
+log = logging.getLogger(__name__)
+
 NAMESPACE = "lakehold"
 """The namespace of jobs, as Trino's listener is told it."""
 _SECONDS = 5.0
-_FORGOTTEN = (404, 410)
+_QUERY = re.compile(r"\d{8}_\d{6}_\d{5}_[a-z0-9]{5}")
+"""What Trino calls a query. A snapshot's summary is written by whoever commits it, and may say anything."""
+_SILENT = (401, 429, 502, 503, 504)
+_REFUSED, _BROKEN = 403, 500
 
 
 class SilentError(Exception):
     """Trino cannot be asked now; the message says why."""
+
+
+class LaterError(Exception):
+    """This query cannot be told now, others perhaps; the message says why."""
 
 
 class History:
@@ -34,7 +45,9 @@ class History:
         self._trino = known
 
     async def event(self, query: str) -> bytes | None:
-        """Return the OpenLineage event of a query that has ended; ``None`` when Trino knows it no more."""
+        """Return the OpenLineage event of a query that has ended; ``None`` when Trino has none, and never will."""
+        if not _QUERY.fullmatch(query):
+            return None
         known = self._trino
         try:
             trusted = ssl.create_default_context(cafile=known.ca)
@@ -43,18 +56,26 @@ class History:
                 answer = await client.get(
                     f"{known.url}/v1/query/{query}", params={"pruned": "true"}, auth=(known.user, known.password)
                 )
-            if answer.status_code in _FORGOTTEN:
-                return None
-            if answer.is_error:
-                raise SilentError(f"Trino answers {answer.status_code} to a question about its queries")
-            info = orjson.loads(answer.content)
-            # One that has not ended will be heard when it does.
-            ended = info["queryStats"].get("endTime") is not None
-            return trino.run_event(orjson.dumps(completed(info)), NAMESPACE, known.trusted) if ended else None
         except (httpx.HTTPError, OSError) as problem:
             raise SilentError(f"Trino does not answer: {problem}") from None
-        except (orjson.JSONDecodeError, MalformedError, KeyError, TypeError, AttributeError) as problem:
-            raise SilentError(f"Trino's answer about query {query} cannot be read: {problem!r}") from None
+        if answer.status_code in _SILENT:
+            raise SilentError(f"Trino answers {answer.status_code} to a question about its queries")
+        if answer.status_code == _REFUSED or answer.status_code >= _BROKEN:
+            raise LaterError(f"Trino answers {answer.status_code}")
+        return _told(query, answer.content, known.trusted) if answer.is_success else None
+
+
+def _told(query: str, content: bytes, trusted: frozenset[str]) -> bytes | None:
+    try:
+        info = orjson.loads(content)
+        ended = info["queryStats"].get("endTime") is not None
+        body = trino.run_event(orjson.dumps(completed(info)), NAMESPACE, trusted) if ended else None
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, MalformedError, KeyError, TypeError, AttributeError):
+        log.warning("what Trino says of the query %s cannot be read", query, exc_info=True)
+        return None
+    if not ended:
+        raise LaterError("it has not ended")
+    return body
 
 
 def completed(info: Mapping[str, Any]) -> dict[str, Any]:

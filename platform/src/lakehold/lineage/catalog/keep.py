@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -32,17 +33,16 @@ _FIELDS = """
 INSERT INTO field AS f (node_id, name, type, position, description, first_seen)
 SELECT %(node)s, new.* FROM unnest(%(names)s::text[], %(types)s::text[], %(positions)s::integer[],
                                    %(descriptions)s::text[], %(since)s::timestamptz[]) AS new
-ON CONFLICT (node_id, name) DO UPDATE SET type = excluded.type, position = excluded.position,
+ON CONFLICT (node_id, key) DO UPDATE SET type = excluded.type, position = excluded.position,
     description = excluded.description, first_seen = least(f.first_seen, excluded.first_seen), removed_at = NULL
 WHERE (f.type, f.position, f.description) IS DISTINCT FROM (excluded.type, excluded.position, excluded.description)
    OR f.removed_at IS NOT NULL OR f.first_seen > excluded.first_seen
-RETURNING 1
 """
+_COLUMNS = "SELECT name, position, first_seen, removed_at IS NULL FROM field WHERE node_id = %s AND name <> ''"
 # Columns that only events have told of, the inner ones of a struct among them, have no place of their own.
 _REMOVED = """
 UPDATE field SET removed_at = %(changed)s
 WHERE node_id = %(node)s AND position IS NOT NULL AND removed_at IS NULL AND NOT name = ANY(%(names)s)
-RETURNING 1
 """
 # A view's versions count from one, so two runs' shadows may have another version of the same number.
 _SNAPSHOTS = """
@@ -63,14 +63,14 @@ ON CONFLICT (name) DO UPDATE SET node_id = excluded.node_id, kind = excluded.kin
 """
 _GONE = """
 UPDATE snapshot s SET gone_at = clock_timestamp() WHERE s.node_id = ANY(%(nodes)s) AND s.gone_at IS NULL
-AND NOT EXISTS (SELECT 1 FROM catalog_entry e WHERE e.node_id = s.node_id AND s.snapshot_id = ANY(e.snapshots))
+AND NOT EXISTS (SELECT 1 FROM catalog_entry e, unnest(e.snapshots) AS k (id)
+                WHERE e.node_id = s.node_id AND k.id = s.snapshot_id)
 """
 _TEXT = """
 INSERT INTO view_version (node_id, version_id, made_at, sql, dialect, schema) VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (node_id, version_id) DO UPDATE SET made_at = excluded.made_at, sql = excluded.sql,
     dialect = excluded.dialect, schema = excluded.schema
 """
-_DATASETS = "SELECT dataset_id FROM alias WHERE node_id = %s"
 
 
 async def keep(connection: Connection, catalog: str, name: Name, metadata: str, table: Described, *, own: bool) -> None:
@@ -83,13 +83,14 @@ async def keep(connection: Connection, catalog: str, name: Name, metadata: str, 
         node = await _node(connection, catalog, name, table, own=own)
         await nodes.ensure_places(connection, {table.location: (Table(catalog, str(name.target)), table.changed)})
         if own:
+            before = await (await connection.execute(_COLUMNS, (node,))).fetchall()
             different = await _fields(connection, node, table)
             if different or known != (table.kind, table.description):
                 await tell(connection, "node", [node])
-            if different:
-                # What was derived without knowing the columns is derived again.
-                rows = await (await connection.execute(_DATASETS, (node,))).fetchall()
-                await due.mark_datasets(connection, [row[0] for row in rows])
+            since = _different_since(before, table)
+            if since is not None:
+                # Statements that were read with other columns are read again.
+                await due.mark_statements(connection, [node], since)
             await _texts(connection, node, table)
         await _snapshots(connection, node, table.snapshots)
         await connection.execute(
@@ -144,6 +145,20 @@ async def _fields(connection: Connection, node: int, table: Described) -> int:
     }
     written = (await connection.execute(_FIELDS, values)).rowcount
     return written + (await connection.execute(_REMOVED, values)).rowcount
+
+
+def _different_since(before: Sequence[TupleRow], table: Described) -> datetime | None:
+    """Return from when on a statement sees other columns, or another order of them, than were known before."""
+    known = {name: rest for name, *rest in before}
+    times = []
+    for column in table.fields:
+        position, first, there = known.pop(column.name, (None, column.since, False))
+        if not there or position != column.position or first > column.since:
+            times.append(min(first, column.since))
+    # What is left is not in the table any more.
+    if any(there and position is not None for position, _, there in known.values()):
+        times.append(table.changed)
+    return min(times, default=None)
 
 
 async def _snapshots(connection: Connection, node: int, snapshots: Sequence[Snapshot]) -> None:

@@ -22,7 +22,7 @@ from psycopg.rows import TupleRow
 from lakehold.lineage.columns import facets
 from lakehold.lineage.database import lost
 from lakehold.lineage.event import Name
-from lakehold.lineage.graph import due, names, nodes
+from lakehold.lineage.graph import clues, due, names, nodes
 from lakehold.lineage.graph.changes import gathered
 from lakehold.lineage.graph.halving import by_halves
 from lakehold.lineage.graph.merge import at as at_path
@@ -59,11 +59,13 @@ class Gathered:
     places: dict[str, tuple[Table, datetime]] = field(default_factory=dict)
     columns: dict[tuple[Name, str], tuple[nodes.Told, datetime]] = field(default_factory=dict)
     runs: set[UUID] = field(default_factory=set)
+    clues: set[tuple[str, str, UUID]] = field(default_factory=set)
 
     def add(self, at: datetime, run: UUID | None, event: Mapping[str, Any]) -> None:
         """Take in one event."""
         if run is not None:
             self.runs.add(run)
+            self.clues.update((*clue, run) for clue in clues.clues_of(event))
         whole = _lists_whole_tables(event)
         for side, name, dataset in names.datasets_of(event):
             linked = names.by_symlink(dataset, self.catalog)
@@ -178,4 +180,5 @@ async def _write(connection: AsyncConnection[TupleRow], gathered: Gathered) -> N
         if key not in told or at < told[key][1]:
             told[key] = what, at
     await nodes.ensure_fields(connection, told)
+    await clues.write(connection, gathered.clues)
     await due.mark_runs(connection, gathered.runs)

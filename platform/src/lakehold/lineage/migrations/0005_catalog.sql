@@ -33,7 +33,9 @@ COMMENT ON COLUMN snapshot.maker IS 'The run that the snapshot itself names: tha
 COMMENT ON COLUMN snapshot.application IS 'The Spark application that the snapshot names.';
 COMMENT ON COLUMN snapshot.matched_by IS 'How run_id was found; null while nothing says what the run read.';
 COMMENT ON COLUMN snapshot.asked_at IS 'When its maker was last asked about it; asked: how often.';
-CREATE INDEX snapshot_maker ON snapshot (maker) WHERE matched_by IS NULL AND gone_at IS NULL;
+CREATE INDEX snapshot_open ON snapshot (committed_at, node_id, snapshot_id) WHERE matched_by IS NULL AND gone_at IS NULL;
+CREATE INDEX snapshot_unasked ON snapshot (committed_at)
+    WHERE asked = 0 AND gone_at IS NULL AND (matched_by IS NULL OR summary ? 'lakehold.program');
 
 -- What events say that leads from a snapshot to a run.
 CREATE TABLE clue (
@@ -42,6 +44,7 @@ CREATE TABLE clue (
     run_id uuid NOT NULL REFERENCES run ON DELETE CASCADE,
     PRIMARY KEY (kind, value, run_id)
 );
+CREATE INDEX clue_run ON clue (run_id);
 COMMENT ON TABLE clue IS 'Runs by the id of the Spark application they belong to, and by the snapshot (version) they say they made.';
 
 CREATE TABLE rederived (
@@ -66,8 +69,6 @@ CREATE FUNCTION meanwhile(at timestamptz, began timestamptz, ended timestamptz) 
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN at BETWEEN began - interval '1 s' AND coalesce(ended, 'infinity') + interval '1 s';
 COMMENT ON FUNCTION meanwhile IS 'Whether a commit falls into a run; clocks differ, and events cut their times to milliseconds.';
-
-INSERT INTO stage (name) VALUES ('catalog');
 
 CREATE TABLE catalog_reading (
     catalog text PRIMARY KEY,
