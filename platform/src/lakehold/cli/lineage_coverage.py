@@ -100,11 +100,13 @@ def _refuse(answer: Answer, table: str, at_least: float | None) -> None:
             why="the catalog has no such table or schema, or nothing was ever written to it",
             remedy="lakehold lineage coverage",
         )
-    if at_least is not None and (answer["percent"] < at_least or answer["problem"]):
+    # A table that cannot be read may have snapshots that nobody explains.
+    why = answer["problem"] or "; ".join(f"{name} cannot be read" for name in answer["unread"])
+    if at_least is not None and (answer["percent"] < at_least or why):
         raise DifferenceError(
             f"{answer['percent']:g} % of the snapshots are explained, less than {at_least:g} %."
             if answer["percent"] < at_least
             else "How much is explained cannot be said.",
-            why=answer["problem"] or "the lines above name those that are not",
+            why=why or "the lines above name those that are not",
             remedy="lakehold lineage coverage --json",
         )
