@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lakehold.config import ancestry as config
 from lakehold.lineage.catalog.coverage import percent
-from lakehold.lineage.catalog.described import described, is_shadow, published, type_text
+from lakehold.lineage.catalog.described import described, type_text
 from lakehold.lineage.catalog.maker import maker_of
 from lakehold.lineage.catalog.pointers import Name
 from lakehold.lineage.graph.clues import clues_of
@@ -146,9 +146,9 @@ def test_what_is_no_metadata_is_said_to_be_none(broken: dict[str, Any]) -> None:
 
 
 def test_names_of_shadows() -> None:
-    assert (published("gold__audit_0123456789"), is_shadow("gold__audit_0123456789")) == ("gold", True)
-    assert (published("gold__audit_log"), is_shadow("gold__audit_log")) == ("gold__audit_log", False)
-    assert Name("gold__audit_0123456789", "delays").target == Name("gold", "delays")
+    shadow, own = Name("gold__audit_0123456789", "delays"), Name("gold__audit_log", "delays")
+    assert (shadow.target, shadow.is_shadow) == (Name("gold", "delays"), True)
+    assert (own.target, own.is_shadow) == (own, False)
 
 
 def test_trino_s_run_id_is_made_of_the_query_s() -> None:

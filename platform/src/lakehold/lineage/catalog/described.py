@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lakehold.lineage.event import storable
+from lakehold.lineage.event import storable, unshadowed
 
 _NO_SNAPSHOT = -1
 _NO_SCHEMA = -1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SHADOW = re.compile(r"__audit_[0-9a-f]{10}$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,16 +74,6 @@ def described(metadata: Mapping[str, Any]) -> Described:
         raise ValueError(f"not the metadata of an Iceberg table: {type(problem).__name__} {problem}") from None
 
 
-def published(schema: str) -> str:
-    """Return the schema that ``schema`` is a shadow of; ``schema`` itself when it is none."""
-    return _SHADOW.sub("", schema)
-
-
-def is_shadow(schema: str) -> bool:
-    """Whether the schema holds what a run has not published yet."""
-    return _SHADOW.search(schema) is not None
-
-
 def _table(metadata: Mapping[str, Any]) -> Described:
     snapshots = [_snapshot(one) for one in metadata.get("snapshots") or []]
     changed = _moment(metadata["last-updated-ms"])
@@ -138,7 +127,7 @@ def _view_texts(version: Mapping[str, Any]) -> list[ViewText]:
             at=_moment(version["timestamp-ms"]),
             sql=_text(one["sql"]),
             dialect=_text(one.get("dialect", "")),
-            schema=published(_text(".".join(version.get("default-namespace") or []))),
+            schema=unshadowed(_text(".".join(version.get("default-namespace") or []))),
         )
         for one in version["representations"]
         if one.get("type") == "sql"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from lakehold.lineage.catalog.described import is_shadow, published
+from lakehold.lineage.event import unshadowed
 
 _READ = """
 SELECT table_namespace, table_name, metadata_location FROM public.iceberg_tables
@@ -29,12 +29,12 @@ class Name:
     @property
     def target(self) -> Name:
         """What it will be when its run has published it; itself when it is published already."""
-        return Name(published(self.schema), self.table)
+        return Name(unshadowed(self.schema), self.table)
 
     @property
     def is_shadow(self) -> bool:
         """Whether it is in a run's shadow."""
-        return is_shadow(self.schema)
+        return self != self.target
 
 
 async def read(connection: AsyncConnection[TupleRow], catalog: str) -> dict[Name, str]:

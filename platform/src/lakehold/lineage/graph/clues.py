@@ -9,6 +9,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from lakehold.lineage.graph.merge import at
+
 _LONGEST = 200
 """Characters of an application's id or a version; what is longer is neither."""
 # Of a run that was removed meanwhile there is nothing to find.
@@ -24,13 +26,12 @@ Clue = tuple[str, str]
 
 def clues_of(event: Mapping[str, Any]) -> Iterator[Clue]:
     """Yield the Spark application the run belongs to, and the snapshots it says it made."""
-    facets = _object(_object(event, "run"), "facets")
-    application = _object(facets, "spark_applicationDetails").get("applicationId")
+    application = at(event, "run", "facets", "spark_applicationDetails", "applicationId")
     if _short(application):
         yield "application", str(application)
     outputs = event.get("outputs")
     for output in outputs if isinstance(outputs, list) else []:
-        version = _object(_object(output, "facets"), "version").get("datasetVersion")
+        version = at(output, "facets", "version", "datasetVersion")
         if _short(version) and str(version).isdecimal():
             yield "version", str(version)
 
@@ -39,11 +40,6 @@ async def write(connection: AsyncConnection[TupleRow], found: set[tuple[str, str
     """Write clues down, each with its run."""
     if found:
         await connection.execute(_KEEP, [list(column) for column in zip(*found, strict=True)])
-
-
-def _object(holder: Any, key: str) -> Mapping[str, Any]:
-    value = holder.get(key) if isinstance(holder, dict) else None
-    return value if isinstance(value, dict) else {}
 
 
 def _short(value: Any) -> bool:
