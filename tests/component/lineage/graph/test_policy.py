@@ -139,3 +139,12 @@ def test_what_every_sink_was_told_is_removed(derived: Derived) -> None:
     derived.execute("TRUNCATE sink CASCADE")
     apply(derived)
     assert count(derived, "change") == 0
+
+
+def test_what_was_told_again_is_noted_for_as_long_as_its_run_is_known(derived: Derived) -> None:
+    derived.tell(copy("1", 0))
+    derived.execute("INSERT INTO rederived SELECT run_id, 'trino', now() - interval '800 days' FROM run")
+    derived.execute("INSERT INTO rederived VALUES (gen_random_uuid(), 'gone', now() - interval '800 days')")
+    derived.execute("INSERT INTO rederived VALUES (gen_random_uuid(), 'new', now())")
+    apply(derived)
+    assert [row["source"] for row in derived.rows("SELECT source FROM rederived ORDER BY 1")] == ["new", "trino"]

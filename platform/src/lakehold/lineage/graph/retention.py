@@ -109,6 +109,11 @@ DELETE FROM snapshot WHERE (node_id, snapshot_id) IN (
     SELECT node_id, snapshot_id FROM snapshot
     WHERE gone_at < now() - make_interval(days => %(history)s) LIMIT %(most)s)
 """
+_REDERIVED: LiteralString = """
+DELETE FROM rederived WHERE run_id IN (
+    SELECT run_id FROM rederived d WHERE d.at < now() - make_interval(days => %(history)s)
+        AND NOT EXISTS (SELECT 1 FROM run r WHERE r.run_id = d.run_id) LIMIT %(most)s)
+"""
 # A place that was taken for a file until it was known to be a table's; and what no name means any more.
 _UNNAMED: LiteralString = """
 WITH old AS MATERIALIZED (
@@ -155,6 +160,7 @@ _THEN: tuple[tuple[str, LiteralString, int], ...] = (
     ("jobs", _JOBS, _MOST),
     ("datasets", _DATASETS, _MOST),
     ("snapshots", _SNAPSHOTS, _MOST),
+    ("notes of runs that were told again", _REDERIVED, _MOST),
     ("unnamed nodes", _UNNAMED, 100),
     ("processes", _PROCESSES, _MOST),
 )
