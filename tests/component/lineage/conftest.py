@@ -120,6 +120,8 @@ class Service:
             "LAKEHOLD_LINEAGE_HOST": "127.0.0.1",
             "LAKEHOLD_LINEAGE_PORT": str(self.port),
             "LAKEHOLD_LINEAGE_TOKEN": TOKEN,
+            # What tests write has dates of its own, and is not to be removed for them.
+            "LAKEHOLD_LINEAGE_HISTORY_DAYS": "36500",
             "PATH": "/usr/bin:/bin",
             **self.extra,
         }

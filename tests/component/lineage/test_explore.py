@@ -1,14 +1,19 @@
 """The routes that ask the graph, on a PostgreSQL filled with a small graph."""
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
+from lakehold.lineage.answer import AnswerError
+from lakehold.lineage.explore.apart import Asking
 from lakehold.lineage.explore.api import QUESTIONS
 from made_graph import BEGIN, MadeGraph, column
+from psycopg import AsyncConnection
 
 pytestmark = [pytest.mark.component, pytest.mark.usefixtures("made")]
 
@@ -320,6 +325,7 @@ def test_nothing_a_person_types_is_an_error_of_the_service(client: httpx.Client,
 
 
 def test_many_questions_at_once_are_answered_in_turn(client: httpx.Client) -> None:
+    client.timeout = httpx.Timeout(30)
     with ThreadPoolExecutor(12) as people:
         answers = list(people.map(lambda _: get(client, "impact", of="bronze.flights.origin"), range(36)))
     assert all(answer == answers[0] for answer in answers)
@@ -332,3 +338,26 @@ def test_without_postgresql_the_answer_is_a_reason(postgres: Any, client: httpx.
     finally:
         postgres.start()
     get(client, "graph", of="gold.delays")
+
+
+def test_a_service_that_stops_waits_for_no_question(standing: Any) -> None:
+    async def sleeper(connection: AsyncConnection[Any]) -> dict[str, Any]:
+        await connection.execute("SELECT pg_sleep(14) AS long_question")
+        return {}
+
+    async def there() -> bool:
+        return False
+
+    async def stop() -> None:
+        asking = Asking(standing.database)
+        asked = asyncio.create_task(asking.answer(sleeper, there))
+        running = "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%long_question'"
+        with psycopg.connect(standing.database, autocommit=True) as connection:
+            while connection.execute(running).fetchone() != (1,):
+                assert not asked.done()
+                await asyncio.sleep(0.02)
+        asking.close()
+        with pytest.raises(AnswerError):
+            await asked
+
+    asyncio.run(stop())

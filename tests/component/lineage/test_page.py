@@ -22,6 +22,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 pytestmark = [pytest.mark.component, pytest.mark.skipif(CHROMIUM is None, reason=MISSING)]
 
 
+expect.set_options(timeout=15_000)
+
+
 @pytest.fixture(scope="module")
 def extra() -> dict[str, str]:
     return {"LAKEHOLD_LINEAGE_CYTOSCAPE": str(Store.default().artifact("cytoscape"))}
@@ -116,6 +119,17 @@ def listed(page: Page, name: str) -> Locator:
     return page.get_by_role("navigation").get_by_role("link", name=name, exact=True)
 
 
+def at_rest(page: Page, shown: list[Locator]) -> list[Any]:
+    """Return where things are once the picture has been arranged."""
+    deadline = time.monotonic() + 15
+    before: list[Any] = []
+    while None in (now := [one.bounding_box() for one in shown]) or now != before:
+        assert time.monotonic() < deadline
+        before = now
+        page.wait_for_timeout(100)
+    return now
+
+
 def test_from_a_gold_column_to_the_landing_file_and_its_checks_in_four_clicks(visit: Visit) -> None:
     page = visit.open()
     visit.keep("overview")
@@ -187,12 +201,8 @@ def test_jobs_and_runs(visit: Visit) -> None:
 def test_a_line_says_what_it_is(visit: Visit) -> None:
     page = visit.open("&of=gold.delays&column=arr_delay")
     graph = page.get_by_role("group", name="Graph of tables and columns")
-    cards = [graph.locator("article", has_text=name).bounding_box() for name in ("stg_flights", "delays")]
-    left, right = cards
-    assert left is not None
-    assert right is not None
-    row = graph.get_by_role("link", name="arr_delay").last.bounding_box()
-    assert row is not None
+    wanted = [graph.locator("article", has_text=name) for name in ("stg_flights", "delays")]
+    left, right, row = at_rest(page, [*wanted, graph.get_by_role("link", name="arr_delay").last])
     page.mouse.click((left["x"] + left["width"] + right["x"]) / 2, row["y"] + row["height"] / 2)
     chosen = details(page).get_by_role("region", name="The chosen line")
     expect(chosen).to_contain_text("gold.stg_flights.arr_delay → gold.delays.arr_delay")
@@ -227,6 +237,34 @@ def test_the_door(visit: Visit) -> None:
     visit.settled()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_text("lakehold lineage page")).to_be_visible()
+
+
+def test_when_a_session_ends_nothing_that_was_shown_stays(visit: Visit) -> None:
+    page = visit.open("&of=gold.delays")
+    expect(listed(page, "delays")).to_be_visible()
+    end = """fetch('/api/v1/session', {
+        method: 'DELETE',
+        headers: {Authorization: `Bearer ${localStorage.getItem('lakehold.lineage.session')}`},
+    }).then((answer) => answer.status)"""
+    assert page.evaluate(end) == 204
+    listed(page, "routes").click()
+    expect(page.get_by_text("lakehold lineage page")).to_be_visible()
+    assert page.get_by_text("routes").count() == page.locator("article, canvas").count() == 0
+    visit.complaints.clear()  # the browser says itself that it was refused
+
+
+def test_a_page_that_stays_open_shows_what_is_new(visit: Visit) -> None:
+    page = visit.open()
+    expect(listed(page, "delays")).to_be_visible()
+    listed(page, "delays").focus()
+    graph = MadeGraph(visit.service.database)
+    graph.edges("dbt:fresh", ["gold.delays.arr_delay -> gold.fresh.arr_delay IDENTITY"])
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(listed(page, "fresh")).to_be_visible()
+    expect(listed(page, "delays")).to_be_focused()
+    graph.empty()
+    fill(graph)
+    graph.connection.close()
 
 
 def test_the_code_leaves_the_address(visit: Visit) -> None:

@@ -58,6 +58,23 @@ def test_the_page_is_for_anybody_and_takes_nothing_from_elsewhere(anybody: httpx
     assert "unsafe" not in policy
 
 
+def test_no_answer_is_kept_or_taken_for_what_it_is_not(standing: Any, visitor: httpx.Client) -> None:
+    with standing.client() as client:
+        begun = client.post("/api/v1/session")
+    for answer in (visitor.get("/api/v1/runs"), visitor.get("/api/v1/nothing"), visitor.get("/health"), begun):
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    file = visitor.get("/page/main.js")
+    assert (file.headers["cache-control"], file.headers["x-content-type-options"]) == ("no-cache", "nosniff")
+
+
+def test_who_logs_out_is_out(visitor: httpx.Client) -> None:
+    assert visitor.get("/api/v1/runs").status_code == 200
+    assert visitor.delete("/api/v1/session").status_code == 204
+    assert visitor.get("/api/v1/runs").status_code == 401
+    assert visitor.delete("/api/v1/session").status_code == 401
+
+
 def test_files_are_sent_again_only_when_they_changed(anybody: httpx.Client) -> None:
     first = anybody.get("/page/main.js")
     assert first.headers["content-type"].startswith("text/javascript")

@@ -14,7 +14,7 @@ def page() -> None:
     """Print a link that opens the lineage page in a browser, logged in.
 
     The link is no password: it works once, within five minutes. What it opens may look at everything and send nothing,
-    for twelve hours.
+    for twelve hours, until it is logged out or the service starts again.
     """
     site = Context().existing_site()
     url, token = f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]

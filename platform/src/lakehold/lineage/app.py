@@ -13,15 +13,17 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, dict_row
 from psycopg_pool import AsyncNullConnectionPool
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lakehold.lineage import ask, database, export, trino
-from lakehold.lineage.answer import AnswerError, plain
+from lakehold.lineage.answer import AnswerError, Guarded, plain
 from lakehold.lineage.derive import Deriver
 from lakehold.lineage.event import Event, Rejected, parse, parse_batch
 from lakehold.lineage.explore import api, page
+from lakehold.lineage.explore.apart import Asking
 from lakehold.lineage.explore.session import Sessions
 from lakehold.lineage.graph.child import GraphProcess
 from lakehold.lineage.journal import Journal, Receipt, UnavailableError
@@ -40,6 +42,7 @@ class Service:
         self._options = options
         self._authorization = b"Bearer " + options.token.encode("utf-8")
         self.sessions = Sessions(token=options.token)
+        self.asking = Asking(options.database)
         self._graph = GraphProcess(options.database, options.catalog)
         self._deriver = Deriver(options.database, derived=self._graph.wake)
         self._journal = Journal(options.database, backlog_bytes=options.backlog_bytes, committed=self._deriver.wake)
@@ -64,6 +67,7 @@ class Service:
         try:
             yield
         finally:
+            self.asking.close()
             await self._journal.stop()
             for task in (deriver, graph):
                 task.cancel()
@@ -237,12 +241,13 @@ def create_app(options: Options) -> Starlette:
             Route("/api/v1/trino", service.receive_trino, methods=["POST"]),
             Route("/api/v1/events/{event_id:int}", service.event, methods=["GET"]),
             *(Route(f"/api/v1/{name}", service.listing(name), methods=["GET"]) for name in ask.QUESTIONS),
-            *api.routes(service.authorize, options.database, options.catalog),
+            *api.routes(service.authorize, service.asking, options.catalog),
             *export.routes(service.authorize, service.reader),
             *page.routes(service.sessions, options.cytoscape),
             *sinks_api.routes(service.authorize, service.reader),
             Route("/health", service.health, methods=["GET"]),
         ],
+        middleware=[Middleware(Guarded)],
         exception_handlers={AnswerError: _answer, ClientDisconnect: _gone},
         lifespan=service.lifespan,
     )

@@ -55,8 +55,23 @@ def test_neither_passes_for_the_other(sessions: Sessions, clock: Clock) -> None:
     assert sessions.trade(sessions.begin()) is None
 
 
-def test_every_process_of_the_service_knows_a_session(sessions: Sessions, clock: Clock) -> None:
-    assert Sessions(token=TOKEN, clock=clock).good(sessions.begin())
+def test_a_restart_makes_no_link_good_again_and_ends_every_session(sessions: Sessions, clock: Clock) -> None:
+    code, session = login_code(TOKEN, clock.now), sessions.begin()
+    assert sessions.trade(code)
+    clock.now += 0.5
+    again = Sessions(token=TOKEN, clock=clock)
+    assert again.trade(code) is None
+    assert not again.good(session)
+    assert again.trade(login_code(TOKEN, clock.now))
+
+
+def test_who_logs_out_is_out(sessions: Sessions, clock: Clock) -> None:
+    session, other = sessions.begin(), sessions.begin()
+    assert sessions.end(session)
+    assert not sessions.good(session)
+    assert not sessions.end(session)
+    assert sessions.good(other)
+    assert not sessions.end(login_code(TOKEN, clock.now))
 
 
 def test_codes_that_ended_are_forgotten(sessions: Sessions, clock: Clock) -> None:

