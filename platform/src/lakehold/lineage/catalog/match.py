@@ -113,27 +113,18 @@ class Matcher:
         return self._below is not None
 
     async def step(self, connection: Connection, *, new: bool) -> int:
-        """Look at a page; return how many snapshots were matched."""
-        if new or self._below is None:
+        """Look at a page further down, and at the newest if there is something new; return how many were matched."""
+        below, matched = self._below, 0
+        if new or below is None:
             matched, rest = await _page(connection, _TOP)
-            if self._below is None:
-                self._below, self._changed = rest, False
-            else:
-                self._changed = True
-            return matched
-        matched, self._below = await _page(connection, self._below)
+            if below is None:
+                self._below = rest
+                return matched
+            self._changed = True
+        more, self._below = await _page(connection, below)
         if self._below is None and self._changed:
             self._below, self._changed = _TOP, False
-        return matched
-
-
-async def match(connection: Connection) -> int:
-    """Match what can be matched now; return how many snapshots were."""
-    matcher, matched = Matcher(), 0
-    while True:
-        matched += await matcher.step(connection, new=False)
-        if not matcher.under_way:
-            return matched
+        return matched + more
 
 
 async def _page(connection: Connection, below: Place) -> tuple[int, Place | None]:
