@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from answering import Answers, answering
 from lakehold.lineage import derive, rows, trino
-from lakehold.lineage.catalog import match
+from lakehold.lineage.catalog import match, reader
 from lakehold.lineage.catalog.again import Again
 from lakehold.lineage.catalog.coverage import coverage
 from lakehold.lineage.catalog.history import History
@@ -182,6 +182,39 @@ def test_a_view_whose_shadow_is_discarded_has_its_own_version_again(lake: Lake) 
     lake.drop("gold__audit_0123456789.names")
     lake.read()
     assert lake.execute("SELECT committed_at, gone_at FROM snapshot") == [(START, None)]
+
+
+def test_of_two_readers_one_reads_and_the_other_goes_on_when_it_is_gone(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_LOOK_SECONDS", 0.05)
+
+    async def until(look: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not look():
+                await asyncio.sleep(0.05)
+
+    def is_known(name: str) -> bool:
+        return bool(lake.execute("SELECT 1 FROM catalog_entry WHERE name = %s", name))
+
+    async def both() -> list[bool]:
+        readers = [lake.reader, Lake(lake.database, lake.store).reader]
+        tasks = [asyncio.create_task(one.run()) for one in readers]
+        try:
+            await until(lambda: is_known("silver.first"))
+            reads = [one._known is not None for one in readers]
+            first = reads.index(True)
+            tasks[first].cancel()
+            lake.put("silver.second", table("silver.second", [column(1, "a")]))
+            await until(lambda: is_known("silver.second"))
+            return [*reads, readers[1 - first]._known is not None]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    lake.put("silver.first", table("silver.first", [column(1, "a")]))
+    assert sorted(asyncio.run(both())) == [False, True, True]
 
 
 def lake_event(run: uuid.UUID, at: datetime, sql: str) -> bytes:
