@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,11 +47,12 @@ class SqlReader:
     """Reads statements, and remembers what it read: jobs run the same ones again and again."""
 
     catalog: str
-    _known: OrderedDict[tuple[Statement, str], Reading | str | None] = field(default_factory=OrderedDict)
+    _known: OrderedDict[bytes, Reading | str | None] = field(default_factory=OrderedDict)
+    """By a digest of the statement and the columns: both may be long."""
 
     def read(self, statement: Statement, columns: Columns) -> Reading | str | None:
         """Return what a statement does, why it cannot be read, or None when it writes nothing."""
-        key = statement, repr(columns)
+        key = hashlib.blake2b(repr((statement, columns)).encode(), digest_size=16).digest()
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
