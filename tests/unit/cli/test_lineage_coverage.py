@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from lakehold.cli import lineage_coverage
 from lakehold.cli.context import Context
 from lakehold.cli.lineage_coverage import coverage, summary
+from lakehold.cli.lineage_site import LineageSite
 from lakehold.errors import DifferenceError
 
 ALL: dict[str, Any] = {
@@ -52,7 +52,7 @@ def test_a_share_is_not_promised_of_what_cannot_be_read(
     told = {**ALL, "missing": [], "truncated": False, "unread": {}, "problem": "", "behind": 0}
     site = SimpleNamespace(host="127.0.0.1", ports={"lineage": 1}, secrets={"lineage.token": ""})
     monkeypatch.setattr(Context, "existing_site", lambda _: site)
-    monkeypatch.setattr(lineage_coverage, "question", lambda *_: told)
+    monkeypatch.setattr(LineageSite, "ask", lambda *_: told)
     arguments = ["--at-least", "100"]
     assert CliRunner().invoke(coverage, arguments, catch_exceptions=False).exit_code == 0
     told |= answer

@@ -11,12 +11,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from lakehold.cli.context import OUT, Context
+from lakehold.cli.context import OUT
 from lakehold.cli.lineage_coverage import coverage
 from lakehold.cli.lineage_graph import assert_, diff, impact, show
 from lakehold.cli.lineage_page import page
 from lakehold.cli.lineage_sinks import letters, replay, sinks
-from lakehold.lineage.client import ask
+from lakehold.cli.lineage_site import LineageSite, moment
 
 _STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan", "CLOSED": "dim"}
 _LONG = {"job", "dataset", "namespace", "inputs → outputs", "parent", "reason", "begins with"}
@@ -118,8 +118,7 @@ def events(as_json: bool, rejected: bool, **filters: str | int) -> None:
 
 
 def _show(list_: str, filters: Mapping[str, str | int], columns: Sequence[Column], as_json: bool) -> None:
-    url, token = _service()
-    rows = ask(url, token, list_, filters)
+    rows = LineageSite().rows(list_, filters)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -138,11 +137,6 @@ def _show(list_: str, filters: Mapping[str, str | int], columns: Sequence[Column
 def _plain(cell: str | Text) -> Text:
     """Keep square brackets in names from being read as markup."""
     return cell if isinstance(cell, Text) else Text(cell)
-
-
-def moment(text: str | None) -> str:
-    """Return a time of the service to the second, ``2026-11-21 08:30:00``."""
-    return "" if text is None else text[:19].replace("T", " ")
 
 
 def duration(start: str | None, end: str | None) -> str:
@@ -165,12 +159,6 @@ def flow(row: Row) -> str:
 def _short(dataset: Any) -> str:
     name = str(dataset["name"] if isinstance(dataset, dict) else dataset[1])
     return name if len(name) <= 60 else "…" + name[-59:]
-
-
-def _service() -> tuple[str, str]:
-    """Return the service's address and token of the installation the command runs in."""
-    site = Context().existing_site()
-    return f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]
 
 
 for _verb in (coverage, show, impact, diff, assert_, page, letters, replay, sinks):

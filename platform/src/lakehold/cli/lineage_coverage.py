@@ -10,9 +10,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from lakehold.cli.context import ERR, OUT, Context
+from lakehold.cli.context import ERR, OUT
+from lakehold.cli.lineage_site import LineageSite, moment
 from lakehold.errors import DataError, DifferenceError
-from lakehold.lineage.client import question
 
 _STYLES = {"partly": "yellow", "unexplained": "red"}
 
@@ -38,9 +38,7 @@ def coverage(table: str, since: str, limit: int, at_least: float | None, *, as_j
       partly       its run is known, but not what the run read
       unexplained  no run of it was reported
     """
-    site = Context().existing_site()
-    url, token = f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]
-    answer = question(url, token, "coverage", {"table": table, "since": since, "limit": limit})
+    answer = LineageSite().ask("coverage", {"table": table, "since": since, "limit": limit})
     if as_json:
         click.echo(json.dumps(answer, indent=2))
     else:
@@ -82,7 +80,7 @@ def _missing(rows: Sequence[Answer]) -> Table:
         table.add_column(name, overflow="fold", no_wrap=name not in ("made by", "why"))
     for row in rows:
         table.add_row(
-            row["at"][:19].replace("T", " "),
+            moment(row["at"]),
             Text(row["table"]),
             row["snapshot"],
             Text(row["operation"]),

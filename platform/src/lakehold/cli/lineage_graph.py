@@ -12,10 +12,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from lakehold.cli.context import ERR, OUT, Context
+from lakehold.cli.context import ERR, OUT
+from lakehold.cli.lineage_site import LineageSite
 from lakehold.cli.lineage_tree import column_tree, process_names, table_tree
 from lakehold.errors import DataError, DifferenceError
-from lakehold.lineage.client import UnknownNameError, question
+from lakehold.lineage.client import UnknownNameError
 from lakehold.lineage.explore import golden
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, as the service answers it.")
@@ -50,7 +51,7 @@ def show(name: str, direction: str | None, depth: int, at: str, *, values: bool,
       lakehold lineage show bronze.flights.origin --at 2026-10-01
       lakehold lineage show gold.delays --up --depth 1 --lines
     """
-    site = _Site()
+    site = LineageSite()
     edges = "direct" if values else "all"
     asked: dict[str, str | int] = {"of": name, "depth": depth, "at": at, "edges": edges, "limit": _MOST_EDGES}
     answer = site.ask("graph", {**asked, "direction": direction or "both"})
@@ -84,7 +85,7 @@ def impact(name: str, by: str, at: str, *, as_json: bool) -> None:
       it is decided by it (*), or
       perhaps (?): its process reads a table that is reached, and nobody knows which columns it is made from.
     """
-    site = _Site()
+    site = LineageSite()
     answer = site.ask("impact", {"of": name, "at": at})
     if as_json:
         click.echo(json.dumps(answer, indent=2))
@@ -118,7 +119,7 @@ def diff(name: str, start: str, end: str, direction: str | None, depth: int, *, 
       lakehold lineage diff --from 2026-10-01
       lakehold lineage diff gold.delays --from 2026-10-01 --to 2026-11-01 --up
     """
-    site = _Site()
+    site = LineageSite()
     asked: dict[str, str | int] = {"from": start, "to": end, "of": name, "depth": depth, "limit": _MOST_EDGES}
     answer = site.ask("changes", {**asked, "direction": direction or "both"})
     if as_json:
@@ -147,12 +148,12 @@ def assert_(files: tuple[Path, ...], at: str) -> None:
         - silver.flights.arr_delay -> gold.delays.mean_arr_delay AGGREGATION
         - silver.flights.carrier -> gold.delays GROUP_BY
     """
-    site = _Site()
+    site = LineageSite()
     asserted = [(file, golden.read(_text(file), str(file), site.catalog)) for file in files]
     differ: dict[Path, int] = {}
     for file, expected in asserted:
         for table in expected.tables:
-            difference, makers = site.compare(table, expected.lines[table], at)
+            difference, makers = _compare(site, table, expected.lines[table], at)
             if len(difference):
                 differ[file] = differ.get(file, 0) + len(difference)
             _tell(file, difference, len(expected.lines[table]), makers)
@@ -172,35 +173,23 @@ def _changed(answer: Answer, key: str, catalog: str) -> list[tuple[golden.Line, 
     return sorted((line, process) for process, found in by_process.items() for line in golden.telling(found, catalog))
 
 
-class _Site:
-    """The installation's lineage service, and the catalog whose tables it knows by their short names."""
-
-    def __init__(self) -> None:
-        site = Context().existing_site()
-        self._url = f"http://{site.host}:{site.ports['lineage']}"
-        self._token = site.secrets["lineage.token"]
-        self.catalog = site.settings.catalog.name
-
-    def ask(self, path: str, asked: Mapping[str, str | int]) -> Answer:
-        return question(self._url, self._token, path, asked)
-
-    def compare(
-        self, table: str, expected: frozenset[golden.Line], at: str
-    ) -> tuple[golden.Difference, dict[golden.Line, str]]:
-        """Return how the edges into a table differ, and who makes each that is there."""
-        try:
-            answer = self.ask("graph", {"of": table, "direction": "up", "depth": 1, "at": at, "limit": _MOST_EDGES})
-        except UnknownNameError:
-            return golden.compare(table, expected, frozenset(), self.catalog), {}
-        if answer["truncated"]:
-            raise DataError(f"{table} has more than {_MOST_EDGES} edges into it.", why="they cannot be compared")
-        known, processes = golden.titles(answer), process_names(answer)
-        makers: dict[golden.Line, set[str]] = defaultdict(set)
-        for edge in answer["edges"]:
-            makers[golden.line_of(edge, known, self.catalog)].add(processes[edge["process"]])
-        actual = golden.whole(makers, self.catalog)
-        said = {line: ", ".join(sorted(names)) for line, names in makers.items()}
-        return golden.compare(table, expected, actual, self.catalog), said
+def _compare(
+    site: LineageSite, table: str, expected: frozenset[golden.Line], at: str
+) -> tuple[golden.Difference, dict[golden.Line, str]]:
+    """Return how the edges into a table differ, and who makes each that is there."""
+    try:
+        answer = site.ask("graph", {"of": table, "direction": "up", "depth": 1, "at": at, "limit": _MOST_EDGES})
+    except UnknownNameError:
+        return golden.compare(table, expected, frozenset(), site.catalog), {}
+    if answer["truncated"]:
+        raise DataError(f"{table} has more than {_MOST_EDGES} edges into it.", why="they cannot be compared")
+    known, processes = golden.titles(answer), process_names(answer)
+    makers: dict[golden.Line, set[str]] = defaultdict(set)
+    for edge in answer["edges"]:
+        makers[golden.line_of(edge, known, site.catalog)].add(processes[edge["process"]])
+    actual = golden.whole(makers, site.catalog)
+    said = {line: ", ".join(sorted(names)) for line, names in makers.items()}
+    return golden.compare(table, expected, actual, site.catalog), said
 
 
 def _tell(file: Path, difference: golden.Difference, edges: int, makers: Mapping[golden.Line, str]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lakehold.cli.context import ERR, Context
-from lakehold.lineage.client import ask
+from lakehold.cli.context import ERR
+from lakehold.cli.lineage_site import LineageSite
 from lakehold.lineage.explore.session import CODE_SECONDS, login_code
 
 
@@ -16,8 +16,7 @@ def page() -> None:
     The link is no password: it works once, within five minutes. What it opens may look at everything and send nothing,
     for twelve hours, until it is logged out or the service starts again.
     """
-    site = Context().existing_site()
-    url, token = f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]
-    ask(url, token, "stages", {})
+    site = LineageSite()
+    site.rows("stages", {})
     ERR.print(f"Open this within {CODE_SECONDS // 60} minutes; it works once:", style="dim")
-    click.echo(f"{url}/#login={login_code(token)}")
+    click.echo(f"{site.url}/#login={login_code(site.token)}")

@@ -10,9 +10,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from lakehold.cli.context import OUT, Context
+from lakehold.cli.context import OUT
+from lakehold.cli.lineage_site import LineageSite, moment
 from lakehold.errors import DataError
-from lakehold.lineage.client import order, question
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, instead of a table.")
 _NONE = "No sinks: name one in lakehold.toml (openlineage.url, openmetadata.url), then `lakehold up lineage`."
@@ -31,7 +31,7 @@ def sinks(forget: str, *, as_json: bool) -> None:
         _order("DELETE", f"sinks/{forget}")
         OUT.print(f"{forget} is forgotten, with its letters.")
         return
-    rows = question(*_service(), "sinks", {})["sinks"]
+    rows = LineageSite().ask("sinks", {})["sinks"]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
@@ -48,7 +48,7 @@ def sinks(forget: str, *, as_json: bool) -> None:
 def letters(sink: str, limit: int, *, also_replayed: bool, as_json: bool) -> None:
     """What sinks refused for good, with the reason, newest first."""
     asked: dict[str, str | int] = {"sink": sink, "limit": limit, "all": "1" if also_replayed else ""}
-    rows = question(*_service(), "letters", asked)["letters"]
+    rows = LineageSite().ask("letters", asked)["letters"]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -59,7 +59,7 @@ def letters(sink: str, limit: int, *, also_replayed: bool, as_json: bool) -> Non
     for name in ("letter", "sink", "what", "since (UTC)", "reason"):
         table.add_column(name, overflow="fold", no_wrap=name != "reason")
     for row in rows:
-        cells = (str(row["letter_id"]), row["sink"], row["item"], _moment(row["at"]), row["reason"])
+        cells = (str(row["letter_id"]), row["sink"], row["item"], moment(row["at"]), row["reason"])
         table.add_row(*[Text(cell) for cell in cells])
     OUT.print(table)
 
@@ -82,7 +82,7 @@ def replay(sink: str, ids: tuple[int, ...], *, everything: bool) -> None:
 
 def _order(method: str, path: str, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
     try:
-        return order(*_service(), method, path, wanted)
+        return LineageSite().order(method, path, wanted)
     except DataError as problem:
         raise DataError(problem.why or problem.what, remedy="lakehold lineage sinks") from None
 
@@ -98,7 +98,7 @@ def _table(rows: list[Mapping[str, Any]]) -> None:
             f"{row['behind_seconds']:.0f} s" if row["behind"] else "",
             str(row["delivered"]),
             Text(str(row["letters"]), style="red" if row["letters"] else ""),
-            _moment(row["last_success"]),
+            moment(row["last_success"]),
             _state(row),
         )
     OUT.print(table)
@@ -110,12 +110,3 @@ def _state(row: Mapping[str, Any]) -> Text:
     if row["backfill"] is not None:
         return Text("is told everything there is", style="cyan")
     return Text("up to date", style="green") if not row["behind"] else Text("catching up", style="cyan")
-
-
-def _moment(text: str | None) -> str:
-    return "" if text is None else text[:19].replace("T", " ")
-
-
-def _service() -> tuple[str, str]:
-    site = Context().existing_site()
-    return f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]

@@ -9,6 +9,9 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
+from lakehold.lineage.explore.names import column_title
+from lakehold.lineage.model import Column, Table
+
 Answer = Mapping[str, Any]
 Edge = Mapping[str, Any]
 _HEADINGS = {"up": "comes from", "down": "goes into"}
@@ -84,15 +87,11 @@ def table_tree(answer: Answer, direction: str) -> Tree:
 
 def column_titles(answer: Answer, catalog: str) -> dict[int, str]:
     """Return every column of an answer as it is written."""
-    return {field["id"]: written(node, field["name"], catalog) for node in answer["nodes"] for field in node["fields"]}
-
-
-def written(node: Mapping[str, Any], column: str, catalog: str) -> str:
-    """Return a column of a table as it is written."""
-    if not column:
-        return str(node["title"])
-    dotted = node["namespace"] == catalog and node["name"].count(".") == 1
-    return f"{node['title']}{'.' if dotted else '#'}{column}"
+    return {
+        field["id"]: column_title(Column(Table(node["namespace"], node["name"]), field["name"]), catalog)
+        for node in answer["nodes"]
+        for field in node["fields"]
+    }
 
 
 def process_names(answer: Answer) -> dict[int, str]:
