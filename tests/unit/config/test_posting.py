@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from lakehold.config.platform import LineageAddress
-from lakehold.config.posting import LEFT, leave, post
+from lakehold.config.posting import ANSWER_SECONDS, LEFT, PATIENCE_SECONDS, leave, post
+from lakehold.pipelines import spool
+from lakehold.quality import assertions
 
 
 @contextmanager
@@ -76,3 +78,8 @@ def test_what_is_left_is_whole_lines_under_a_name_of_its_own(tmp_path: Path) -> 
     assert all(file.name.endswith(LEFT) for file in files)
     found = [json.loads(line)["a"] for file in files for line in file.read_text().splitlines()]
     assert sorted(found, key=str) == ["1\n2", 3, 4]
+
+
+def test_no_task_waits_longer_than_two_seconds_in_all() -> None:
+    assert ANSWER_SECONDS < PATIENCE_SECONDS
+    assert 2 * PATIENCE_SECONDS + max(spool._END_SECONDS, assertions._SECONDS) < 2
