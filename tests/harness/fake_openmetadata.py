@@ -52,9 +52,10 @@ def _router(status: int, words: str) -> _No:
 class FakeOpenMetadata:
     """The state of the fake, and what it answers to each request."""
 
-    def __init__(self, version: str = "1.2.0-SNAPSHOT") -> None:
+    def __init__(self, version: str = "1.2.0-SNAPSHOT", *, old: bool | None = None) -> None:
         self.version = version
-        self.old = version.startswith("1.")
+        self.old = version.startswith("1.") if old is None else old
+        """Whether it knows the words of 1.2; which version learned the new ones is not known."""
         self.recorded = version.startswith("1.2")
         self.empty()
         self._lock = threading.RLock()
@@ -144,6 +145,7 @@ class FakeOpenMetadata:
     def _put_tables(self, body: Any) -> tuple[int, Any]:
         if self.recorded:
             _only(body, _TABLE, "api.data.CreateTable")
+        self._words(body)
         if body.get("columns") is None:
             raise _No(400, "[columns must not be null]")
         self._find("databaseSchema", body["databaseSchema"])
@@ -152,7 +154,13 @@ class FakeOpenMetadata:
         columns = _qualified(body["columns"], fqn)
         return self._upsert("table", fqn, {**body, "columns": columns})
 
+    def _words(self, body: Any) -> None:
+        for name in ("owners", "schemaDefinition") if self.old else ("owner", "viewDefinition"):
+            if name in body and not (self.version.startswith("1.4") and name == "schemaDefinition"):
+                raise _No(400, f'Unrecognized field "{name}" (class org.openmetadata.schema.api.data.Create)')
+
     def _put_containers(self, body: Any) -> tuple[int, Any]:
+        self._words(body)
         self._find("storageService", body["service"])
         return self._upsert("container", f"{body['service']}.{_quoted(body['name'])}", body)
 
@@ -164,6 +172,7 @@ class FakeOpenMetadata:
         return self._upsert("tag", f"{body['classification']}.{_quoted(body['name'])}", body)
 
     def _put_pipelines(self, body: Any) -> tuple[int, Any]:
+        self._words(body)
         self._find("pipelineService", body["service"])
         return self._upsert("pipeline", f"{body['service']}.{_quoted(body['name'])}", body)
 

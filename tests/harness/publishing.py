@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from fake_openmetadata import TOKEN
 from lakehold.lineage.migrate import ensure_schema
+from lakehold.lineage.sinks.model import Sink
 from lakehold.lineage.sinks.openmetadata.publisher import OpenMetadataSink
 from lakehold.lineage.sinks.settings import Catalog, Endpoint
 from lakehold.lineage.sinks.worker import Worker
@@ -92,15 +93,22 @@ class Lineage(MadeGraph):
 
 @contextmanager
 def publishing(
-    database: str, url: str, *, token: str = TOKEN, seconds: float = 5.0, service: str = "lakehold"
+    database: str, url: str, *, token: str = TOKEN, seconds: float = 15.0, service: str = "lakehold"
 ) -> Iterator[None]:
     """Run the publisher's worker, as the service does."""
+    endpoint = Endpoint(url=url, token=token)
+    options = Catalog(endpoint=endpoint, service=service, airflow_url="http://airflow.invalid")
+    with working(database, lambda: OpenMetadataSink(options, seconds=seconds)):
+        yield
+
+
+@contextmanager
+def working(database: str, make: Callable[[], Sink]) -> Iterator[None]:
+    """Run a sink's worker, as the service does; it looks more often, so that a test need not wait for it."""
     loop = asyncio.new_event_loop()
 
     def run() -> None:
-        endpoint = Endpoint(url=url, token=token)
-        options = Catalog(endpoint=endpoint, service=service, airflow_url="http://airflow.invalid")
-        task = loop.create_task(Worker(database, OpenMetadataSink(options, seconds=seconds)).run())
+        task = loop.create_task(Worker(database, make(), poll=0.02).run())
         loop.call_soon(started.set)
         try:
             loop.run_until_complete(task)
@@ -123,6 +131,11 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.02)
+
+
+def letters(graph: MadeGraph) -> dict[str, str]:
+    """What was refused, with the reason."""
+    return dict(graph.connection.execute("SELECT item, reason FROM sink_letter WHERE replayed_at IS NULL").fetchall())
 
 
 def row(graph: MadeGraph) -> tuple[Any, ...]:

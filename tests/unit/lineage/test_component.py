@@ -5,7 +5,7 @@ from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Http, Site
 from lakehold.config.settings import Settings
 from lakehold.lineage import options
-from lakehold.lineage.sinks.settings import Catalog, Endpoint, SinkOptions, load
+from lakehold.lineage.sinks.settings import Catalog, Endpoint, SinkOptions
 
 SITE = Site(
     settings=Settings(),
@@ -62,13 +62,15 @@ def test_it_tells_those_whom_the_settings_name() -> None:
     assert not [name for name in environment if "OPENLINEAGE" in name or "OPENMETADATA" in name]
     settings = Settings.model_validate(
         {
-            "openlineage": {"url": "https://marquez.example/api/v1/lineage"},
+            "openlineage": {"url": "https://marquez.example/api/v1/lineage", "ca_file": "marquez.pem"},
             "openmetadata": {"url": "https://om.example", "token_file": "bot", "service": "flights"},
         }
     )
     secrets = {**SITE.secrets, "openmetadata.token": "a-bot"}
     site = dataclasses.replace(SITE, settings=settings, secrets=secrets, ports={**SITE.ports, "airflow": 18080})
-    found = load(LINEAGE.processes[0].environment(site))
+    environment = dict(LINEAGE.processes[0].environment(site))
+    assert environment.pop("LAKEHOLD_LINEAGE_OPENLINEAGE_CA") == str(site.checkout / "marquez.pem")
+    found = options.load_sinks(environment)
     assert found == SinkOptions(
         openlineage=Endpoint(url="https://marquez.example/api/v1/lineage"),
         openmetadata=Catalog(

@@ -24,8 +24,8 @@ _NONE = "No sinks: name one in lakehold.toml (openlineage.url, openmetadata.url)
 def sinks(forget: str, *, as_json: bool) -> None:
     """Who is told of lineage, how far behind each is, and why.
 
-    A sink that was taken out of the settings keeps what it was not told from being removed by retention, until it is
-    forgotten.
+    A sink that was taken out of the settings keeps what it was not told from being removed by retention (for twice
+    lineage.events_days), until it is forgotten.
     """
     if forget:
         _order("DELETE", f"sinks/{forget}")
@@ -69,7 +69,7 @@ def letters(sink: str, limit: int, *, also_replayed: bool, as_json: bool) -> Non
 @click.option("--letter", "ids", type=int, multiple=True, help="Only this one; may be given again.")
 @click.option("--everything", is_flag=True, help="Not only letters: tell it everything there is once more.")
 def replay(sink: str, ids: tuple[int, ...], *, everything: bool) -> None:
-    """Send a sink again what it refused, after the cause was mended; and try at once if it waits."""
+    """Send a sink again what it refused, once, after the cause was mended; and try at once if it waits."""
     if everything and ids:
         raise click.UsageError("--everything and --letter exclude each other.")
     wanted: dict[str, Any] = {"everything": True} if everything else {"letters": list(ids)} if ids else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lakehold.components.model import Component, Http, Process, Site, Task
 from lakehold.components.trino import url
 from lakehold.components.trino_rules import OBSERVER, SERVICES
@@ -40,15 +42,24 @@ def _sinks(site: Site) -> dict[str, str]:
     """Who is told: nobody by default."""
     found: dict[str, str] = {}
     if (endpoint := site.settings.openlineage).url:
-        found |= {sinks.OPENLINEAGE_URL: endpoint.url, sinks.OPENLINEAGE_TOKEN: site.secrets.get(OPENLINEAGE, "")}
+        found |= {
+            sinks.OPENLINEAGE_URL: endpoint.url,
+            sinks.OPENLINEAGE_TOKEN: site.secrets.get(OPENLINEAGE, ""),
+            **_authority(site, sinks.OPENLINEAGE_CA, endpoint.ca_file),
+        }
     if (catalog := site.settings.openmetadata).url:
         found |= {
             sinks.OPENMETADATA_URL: catalog.url,
             sinks.OPENMETADATA_TOKEN: site.secrets[OPENMETADATA],
+            **_authority(site, sinks.OPENMETADATA_CA, catalog.ca_file),
             sinks.OPENMETADATA_SERVICE: catalog.service,
             sinks.AIRFLOW_URL: f"http://{site.host}:{site.ports['airflow']}",
         }
     return found
+
+
+def _authority(site: Site, variable: str, file: Path | None) -> dict[str, str]:
+    return {} if file is None else {variable: str(site.checkout / file)}
 
 
 def _catalog(site: Site) -> dict[str, str]:

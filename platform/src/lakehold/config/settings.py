@@ -82,26 +82,38 @@ class LineageSettings(_Section):
     )
 
 
+_ADDRESS = r"^https?://[^\s/@?#]+(/[^\s@]*)?$"
+"""Without a user or password: addresses are shown and logged."""
+
+
 class OpenLineageSettings(_Section):
     """``[openlineage]``: another OpenLineage endpoint that is sent every event."""
 
     url: str | None = Field(
-        default=None, description="Whole address of an OpenLineage endpoint that is sent every event."
+        default=None, pattern=_ADDRESS, description="Whole address of an OpenLineage endpoint that is sent every event."
     )
     token_file: Path | None = Field(default=None, description="File (0600) with that endpoint's bearer token.")
+    ca_file: Path | None = Field(
+        default=None, description="PEM file with the authority its certificate is from, if the machine lacks it."
+    )
 
     @model_validator(mode="after")
     def _for_something(self) -> Self:
-        if self.token_file and not self.url:
-            raise ValueError("token_file is for an endpoint: set url")
+        if (self.token_file or self.ca_file) and not self.url:
+            raise ValueError("token_file and ca_file are for an endpoint: set url")
         return self
 
 
 class OpenMetadataSettings(_Section):
     """``[openmetadata]``: the OpenMetadata that lineage is published to."""
 
-    url: str | None = Field(default=None, description="Address of an OpenMetadata that lineage is published to.")
+    url: str | None = Field(
+        default=None, pattern=_ADDRESS, description="Address of an OpenMetadata that lineage is published to."
+    )
     token_file: Path | None = Field(default=None, description="File (0600) with the token of one of its bots.")
+    ca_file: Path | None = Field(
+        default=None, description="PEM file with the authority its certificate is from, if the machine lacks it."
+    )
     service: str = Field(
         default="lakehold",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",

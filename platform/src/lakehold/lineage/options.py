@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from lakehold.config import posting
 from lakehold.errors import ConfigError
 from lakehold.lineage.catalog.source import Source, Store, Trino
 from lakehold.lineage.sinks import settings as sinks
+
+log = logging.getLogger(__name__)
+
+_Sink = TypeVar("_Sink", sinks.Endpoint, sinks.Catalog)
 
 DATABASE = "LAKEHOLD_LINEAGE_DATABASE"
 TOKEN = "LAKEHOLD_LINEAGE_TOKEN"  # noqa: S105 - the variable's name, not a token
@@ -54,8 +60,19 @@ class Options:
 
 
 def load_sinks(environment: Mapping[str, str] = os.environ) -> sinks.SinkOptions:
-    """Read who else is told; :class:`ConfigError` when one is named wrongly."""
-    return sinks.load(environment)
+    """Read who else is told. One that is named wrongly is left out, loudly: emitters need the rest."""
+    return sinks.SinkOptions(
+        openlineage=_unless_wrong(sinks.openlineage, environment),
+        openmetadata=_unless_wrong(sinks.openmetadata, environment),
+    )
+
+
+def _unless_wrong(read: Callable[[Mapping[str, str]], _Sink | None], environment: Mapping[str, str]) -> _Sink | None:
+    try:
+        return read(environment)
+    except ConfigError as problem:
+        log.error("nobody is told by this sink: %s", problem)
+        return None
 
 
 def database(environment: Mapping[str, str] = os.environ) -> str:
@@ -78,7 +95,6 @@ def load(environment: Mapping[str, str] = os.environ) -> Options:
     port = _required(environment, PORT)
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ConfigError(f"{PORT} is no TCP port: {port!r}.", remedy=f"set {PORT} to a number from 1 to 65535")
-    load_sinks(environment)
     return Options(
         database=database(environment),
         host=environment.get(HOST, "127.0.0.1"),

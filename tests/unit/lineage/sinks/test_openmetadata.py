@@ -1,11 +1,13 @@
 """What OpenMetadata is sent, without anybody to send it to."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from lakehold.lineage.sinks.openmetadata import dialect, payloads
 from lakehold.lineage.sinks.openmetadata.names import fit, fqn, link, text
 from lakehold.lineage.sinks.openmetadata.records import ColumnPair, DagRun, Field, Node, Result, TaskState
+from lakehold.lineage.sinks.openmetadata.sent import key
 from lakehold.lineage.sinks.openmetadata.types import column_type
 
 NEW, OLD = dialect.of("2.0.6"), dialect.of("1.2.0-SNAPSHOT")
@@ -33,6 +35,8 @@ AT = datetime(2026, 11, 21, 8, 30, 0, 123000, tzinfo=UTC)
         ("struct<a: int, b: string>", {"dataType": "STRUCT"}),
         ("map<string, long>", {"dataType": "MAP"}),
         ("fixed[16]", {"dataType": "FIXED"}),
+        (f"varchar({10**30})", {"dataType": "VARCHAR", "dataLength": 1}),
+        (f"decimal({'9' * 5000})", {"dataType": "DECIMAL"}),
         ("binary", {"dataType": "BINARY", "dataLength": 1}),
         ("hyperloglog", {"dataType": "UNKNOWN"}),
         ("", {"dataType": "UNKNOWN"}),
@@ -55,12 +59,48 @@ def test_names() -> None:
     assert "::" not in fit("a::b")
 
 
+def test_the_book_of_what_was_sent_can_hold_every_name() -> None:
+    assert key("tag:Airflow:main") == "tag:Airflow:main"
+    odd = [key(f"tag:Airflow:{name}") for name in ("x" * 5000 + "a", "x" * 5000 + "b", "ä" * 300, "a\x00b")]
+    assert len(set(odd)) == 4
+    assert all(len(one.encode()) <= 500 and "\x00" not in one for one in odd)
+
+
 def test_dialects_differ_where_it_is_known_that_they_do() -> None:
     assert (OLD.edge_source, NEW.edge_source) == ("PipelineLineage", "OpenLineage")
     assert (OLD.suite_path, NEW.suite_path) == ("/dataQuality/testSuites/executable", "/dataQuality/testSuites/basic")
     assert (OLD.owners, NEW.owners) == ("owner", "owners")
     assert dialect.of("1.4.0").edge_source == "OpenLineage"
     assert dialect.of("whatever").version == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "sent", "change"),
+    [
+        ('400 Unrecognized field "owners" (class x)', "{}", {"owners": "owner"}),
+        ("500 An exception with message [HTTP 405 Method Not Allowed]", "POST /dataQuality/testSuites/basic",
+         {"basic_suites": False}),
+        ("404 HTTP 404 Not Found", "POST /dataQuality/testCases/testCaseResults/a", {"basic_suites": False}),
+        ("400 [testSuite must not be null]", "PUT /dataQuality/testCases", {"basic_suites": False}),
+        ('400 Unrecognized field "schemaDefinition"', "{}", {"view_text": "viewDefinition"}),
+        ("400 Cannot construct instance of `org.openmetadata.schema.type.LineageDetails$Source`", "{}",
+         {"edge_source": "PipelineLineage"}),
+        ('400 Unrecognized field "extension"', "{}", None),
+        ("404 table instance for a.b not found", "PUT /lineage", None),
+    ],
+)  # fmt: skip
+def test_a_server_that_refuses_a_word_is_told_the_other_one(
+    reason: str, sent: str, change: dict[str, object] | None
+) -> None:
+    expected = None if change is None else replace(NEW, **change)  # type: ignore[arg-type]  # as the parameters say
+    assert dialect.after(NEW, reason, sent) == expected
+
+
+def test_what_airflow_says_of_tasks_may_be_anything() -> None:
+    tasks = {"load": {"downstream_task_ids": [["a list"], {"a": 1}, None, "check"], "operator": 7}, "check": {}}
+    run = DagRun(run_id="r", dag="d", state="COMPLETE", started_at=AT, ended_at=None, tasks=tasks)
+    payload = payloads.pipeline("s", run, NEW, airflow_url="", owners=[], tags=[])
+    assert [task.get("downstreamTasks") for task in payload["tasks"]] == [None, ["check"]]
 
 
 def field(name: str, type_: str = "int") -> Field:
@@ -102,9 +142,9 @@ def test_a_view_has_its_statement_in_each_version_s_words() -> None:
     node = Node(
         node_id=1, namespace="lakehouse", name="gold.v", kind="view", description="", fields=[], view_sql="SELECT 1"
     )
-    for words, key in ((OLD, "viewDefinition"), (NEW, "schemaDefinition")):
+    for words, name in ((OLD, "viewDefinition"), (NEW, "schemaDefinition")):
         payload = payloads.table("s.d.gold", node, words, owners=[], tags=[])
-        assert (payload["tableType"], payload[key], payload["name"]) == ("View", "SELECT 1", "v")
+        assert (payload["tableType"], payload[name], payload["name"]) == ("View", "SELECT 1", "v")
 
 
 def test_a_result_says_what_was_found() -> None:

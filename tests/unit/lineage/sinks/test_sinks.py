@@ -1,9 +1,11 @@
 """What sinks decide without anybody to tell: pauses, lanes, meanings of answers, settings, metrics."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from lakehold.errors import ConfigError
+from lakehold.lineage import options
 from lakehold.lineage.sinks import metrics, settings
 from lakehold.lineage.sinks.answers import Answer, FailedError, judge, retry_after, say
 from lakehold.lineage.sinks.model import Item, RefusedError, UnavailableError
@@ -41,8 +43,8 @@ def test_retry_after(text: str, seconds: float | None) -> None:
 @pytest.mark.parametrize(
     ("status", "meaning"),
     [(400, RefusedError), (413, RefusedError), (422, RefusedError), (404, UnavailableError), (301, UnavailableError),
-     (401, UnavailableError), (403, UnavailableError), (408, UnavailableError), (429, UnavailableError),
-     (502, UnavailableError), (503, UnavailableError), (500, FailedError), (501, FailedError)],
+     (401, UnavailableError), (407, UnavailableError), (429, UnavailableError), (403, FailedError), (408, FailedError),
+     (502, FailedError), (503, FailedError), (504, FailedError), (500, FailedError), (501, FailedError)],
 )  # fmt: skip
 def test_answers(status: int, meaning: type[Exception]) -> None:
     with pytest.raises(meaning) as told:
@@ -50,6 +52,12 @@ def test_answers(status: int, meaning: type[Exception]) -> None:
     assert type(told.value) is meaning
     assert "why" in str(told.value)
     assert "page" not in str(told.value)
+
+
+def test_a_server_that_says_until_when_it_is_away_is_believed() -> None:
+    with pytest.raises(UnavailableError) as told:
+        judge(Answer(status=503, headers={"retry-after": "7"}))
+    assert (type(told.value), told.value.retry_after) == (UnavailableError, 7.0)
 
 
 def test_what_an_answer_says() -> None:
@@ -69,7 +77,8 @@ def test_an_event_follows_the_latest_of_each_run_job_and_table_it_names() -> Non
 
 
 def test_there_are_no_sinks_by_default() -> None:
-    assert settings.load({}) == settings.SinkOptions()
+    assert (settings.openlineage({}), settings.openmetadata({})) == (None, None)
+    assert options.load_sinks({}) == settings.SinkOptions()
 
 
 @pytest.mark.parametrize(
@@ -78,12 +87,31 @@ def test_there_are_no_sinks_by_default() -> None:
         (settings.OPENLINEAGE_URL, "localhost:5000", "is no address"),
         (settings.OPENLINEAGE_URL, "ftp://example/", "is no address"),
         (settings.OPENLINEAGE_URL, "http://me:secret@example/", "holds a user or password"),
-        (settings.OPENMETADATA_URL, "http://example", "OPENMETADATA_TOKEN is not"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused(name: str, value: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        settings.load({name: value})
+        settings.openlineage({name: value})
+
+
+def test_openmetadata_is_not_told_without_a_token_nor_with_an_authority_that_is_none(tmp_path: Path) -> None:
+    set_ = {settings.OPENMETADATA_URL: "https://example"}
+    with pytest.raises(ConfigError, match="OPENMETADATA_TOKEN is not"):
+        settings.openmetadata(set_)
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(ConfigError, match="OPENMETADATA_CA names no file with certificates"):
+        settings.openmetadata(
+            {**set_, settings.OPENMETADATA_TOKEN: "t", settings.OPENMETADATA_CA: f"{tmp_path}/ca.pem"}
+        )
+
+
+def test_a_sink_that_is_named_wrongly_takes_neither_the_service_nor_another_sink_down() -> None:
+    wrong = {settings.OPENMETADATA_URL: "https://example", settings.OPENLINEAGE_URL: "http://marquez.example"}
+    assert options.load_sinks(wrong) == settings.SinkOptions(
+        openlineage=settings.Endpoint(url="http://marquez.example"), openmetadata=None
+    )
+    service = {options.DATABASE: "dbname=lineage", options.PORT: "18090", options.TOKEN: "0123456789abcdef"}
+    assert options.load({**service, **wrong}).port == 18090
 
 
 def test_metrics_are_in_prometheus_format() -> None:

@@ -12,10 +12,12 @@ import orjson
 from lakehold.lineage.sinks.model import RefusedError, UnavailableError
 
 _MESSAGES = ("message", "responseMessage", "error", "detail")
-_LATER = frozenset({408, 423, 425, 429, 502, 503, 504})
+_LATER = frozenset({423, 425, 429})
+_EITHER = frozenset({403, 408})
+"""Besides 5xx: a firewall forbids one text and not another, a server may wait in vain for the end of one body."""
 _ELSEWHERE = frozenset({301, 302, 303, 307, 308, 404, 405, 406, 410, 415})
 """Nothing at this address takes what we send: a setting is wrong, or a server is half installed; no item's fault."""
-_DENIED = frozenset({401, 403, 407})
+_DENIED = frozenset({401, 407})
 _DENIED_SECONDS = 30.0
 """A wrong token is mended by a person, who need not wait long afterwards."""
 
@@ -30,14 +32,14 @@ class Answer:
 
 
 class FailedError(UnavailableError):
-    """The other side broke over this item (5xx): it may be the item's fault or its own."""
+    """This item did not get through (no answer, 5xx): it may be the item's fault or the other side's."""
 
 
 def judge(answer: Answer) -> None:
     """Return when the answer says taken; else raise what it means.
 
-    :class:`UnavailableError` for what is the other side's state (too many requests, a wrong token, shutting down),
-    :class:`FailedError` for a 5xx that might come from the item, :class:`RefusedError` for the rest.
+    :class:`UnavailableError` for what is the other side's state (too many requests, a wrong token, a 503 that says
+    until when), :class:`FailedError` for what might come from the item, :class:`RefusedError` for the rest.
     """
     status = answer.status
     if 200 <= status < 300:
@@ -47,10 +49,10 @@ def judge(answer: Answer) -> None:
         raise UnavailableError(f"it does not let us in: {reason}", retry_after=retry_after(answer) or _DENIED_SECONDS)
     if status in _ELSEWHERE:
         raise UnavailableError(f"nothing takes it at this address: {reason}", retry_after=retry_after(answer))
-    if status in _LATER:
+    if status in _LATER or (status == 503 and retry_after(answer) is not None):
         raise UnavailableError(reason, retry_after=retry_after(answer))
-    if status >= 500:
-        raise FailedError(reason, retry_after=retry_after(answer))
+    if status >= 500 or status in _EITHER:
+        raise FailedError(reason, retry_after=retry_after(answer) or (_DENIED_SECONDS if status == 403 else None))
     raise RefusedError(reason)
 
 

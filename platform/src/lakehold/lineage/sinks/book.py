@@ -38,14 +38,11 @@ async def claim(connection: AsyncConnection[TupleRow], name: str) -> bool:
     return bool(row and row[0])
 
 
-async def ensure(connection: AsyncConnection[TupleRow], name: str, reads: Reads) -> None:
-    """Open a page for a new sink: events from the first one kept; of the graph everything there is, then changes."""
+async def ensure(connection: AsyncConnection[TupleRow], name: str, reads: Reads, position: int) -> None:
+    """Open a page for a new sink: what is above ``position``, of the graph after everything there is."""
     await connection.execute(
-        "INSERT INTO sink (name, reads, position, backfill)"
-        " VALUES (%(name)s, %(reads)s, CASE WHEN %(reads)s = 'change' THEN"
-        " (SELECT coalesce(max(change_id), 0) FROM change) ELSE 0 END,"
-        " CASE WHEN %(reads)s = 'change' THEN %(begin)s END) ON CONFLICT (name) DO NOTHING",
-        {"name": name, "reads": reads, "begin": _EVERYTHING},
+        "INSERT INTO sink (name, reads, position, backfill) VALUES (%s, %s, %s, %s) ON CONFLICT (name) DO NOTHING",
+        (name, reads, position, _EVERYTHING if reads == "change" else None),
     )
 
 
@@ -131,7 +128,18 @@ async def catch_up(connection: AsyncConnection[TupleRow], name: str) -> None:
     )
 
 
-async def asked(connection: AsyncConnection[TupleRow], name: str, most: int = 100) -> list[Item]:
+async def skipped(connection: AsyncConnection[TupleRow], name: str) -> int:
+    """Return how many events, at most, the retention policy has removed before a sink that was away was told them."""
+    cursor = await connection.execute(
+        "SELECT (SELECT min(event_id) FROM event WHERE event_id > s.position) - s.position - 1 FROM sink s"
+        " WHERE name = %s AND reads = 'event' AND last_success < clock_timestamp() - interval '1 day'",
+        (name,),
+    )
+    row = await cursor.fetchone()
+    return row[0] or 0 if row else 0
+
+
+async def asked(connection: AsyncConnection[TupleRow], name: str, most: int = 50) -> list[Item]:
     """Return the letters that somebody wants sent again, the oldest first."""
     cursor = await connection.execute(
         "SELECT item, body FROM sink_letter WHERE sink = %s AND replayed_at IS NULL AND asked_at IS NOT NULL"
@@ -141,15 +149,11 @@ async def asked(connection: AsyncConnection[TupleRow], name: str, most: int = 10
     return [Item(position=0, key=row[0], body=row[1]) for row in await cursor.fetchall()]
 
 
-async def settle(
-    connection: AsyncConnection[TupleRow], name: str, items: Sequence[Item], letters: Sequence[Letter]
-) -> None:
-    """Write what became of letters that were sent again."""
-    again = {letter.key: letter.reason for letter in letters}
-    for item in items:
-        await connection.execute(
-            "UPDATE sink_letter SET asked_at = NULL, reason = coalesce(%(reason)s, reason),"
-            " replayed_at = CASE WHEN %(reason)s::text IS NULL THEN clock_timestamp() END"
-            " WHERE sink = %(sink)s AND item = %(item)s",
-            {"sink": name, "item": item.key, "reason": again.get(item.key)},
-        )
+async def settle(connection: AsyncConnection[TupleRow], name: str, key: str, reason: str | None) -> None:
+    """Write what became of a letter that was sent again: taken, or why it still is one."""
+    await connection.execute(
+        "UPDATE sink_letter SET asked_at = NULL, reason = coalesce(%(reason)s, reason),"
+        " replayed_at = CASE WHEN %(reason)s::text IS NULL THEN clock_timestamp() END"
+        " WHERE sink = %(sink)s AND item = %(item)s",
+        {"sink": name, "item": key, "reason": reason},
+    )

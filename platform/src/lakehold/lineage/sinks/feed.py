@@ -9,6 +9,8 @@ from psycopg.rows import TupleRow
 from lakehold.lineage.sinks.model import Item
 
 _MOST_ITEMS = 500
+_TURN = 5_270_011
+"""Key of the advisory lock that everybody shares who writes changes, until he commits (trigger change_in_turn)."""
 _MOST_BYTES = 8 * 1024 * 1024
 """Of the events in one window (one event may be larger), so that memory stays the same however much waits."""
 
@@ -18,6 +20,9 @@ SELECT event_id, run_id, job_namespace, job_name, inputs || outputs, body FROM (
     FROM (SELECT event_id, run_id, job_namespace, job_name, inputs, outputs, body FROM event
           WHERE event_id > %s ORDER BY event_id LIMIT %s) AS next) AS sized
 WHERE bytes <= %s OR place = 1 ORDER BY event_id
+"""
+_NEWEST = """
+SELECT event_id, body FROM event WHERE event_id > %s ORDER BY event_id DESC LIMIT %s
 """
 _CHANGES = """
 SELECT change_id, kind, id FROM change WHERE change_id > %s AND change_id <= %s ORDER BY change_id LIMIT %s
@@ -54,6 +59,12 @@ async def events(connection: AsyncConnection[TupleRow], position: int) -> list[I
     ]
 
 
+async def newest(connection: AsyncConnection[TupleRow], position: int, most: int) -> list[Item]:
+    """Return the latest events, the newest first."""
+    cursor = await connection.execute(_NEWEST, (position, most))
+    return [Item(position=row[0], key=f"event:{row[0]}", body=row[1]) for row in await cursor.fetchall()]
+
+
 def _order(
     run_id: object, job_namespace: str | None, job_name: str | None, datasets: list[list[str]]
 ) -> tuple[str, ...]:
@@ -67,28 +78,30 @@ def _order(
 async def changes(connection: AsyncConnection[TupleRow], position: int) -> list[Item]:
     """Return the next changes, oldest first; none while a transaction that writes some stays open."""
     cursor = await connection.execute("SELECT max(change_id) FROM change")
-    newest = await cursor.fetchone()
-    if newest is None or newest[0] is None or newest[0] <= position:
+    row = await cursor.fetchone()
+    if row is None or row[0] is None or row[0] <= position:
         return []
-    high = await _settled(connection)
+    high = await settled(connection)
+    if high is None:
+        return []
     cursor = await connection.execute(_CHANGES, (position, high, _MOST_ITEMS))
     return [Item(position=row[0], key=f"{row[1]}:{row[2]}") for row in await cursor.fetchall()]
 
 
-async def _settled(connection: AsyncConnection[TupleRow]) -> int:
-    """Return a change_id below which no number will appear any more.
+async def settled(connection: AsyncConnection[TupleRow]) -> int | None:
+    """Return a change_id up to which no number will appear any more; ``None`` while changes are being written.
 
     Numbers are given before their transaction commits, so a smaller one may come after a larger one. While nobody
-    holds the table for writing, all that were given are committed or never will be.
+    writes, all that were given are committed or never will be.
     """
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '200ms'")
-            await connection.execute("LOCK TABLE change IN SHARE MODE")
+            await connection.execute("SELECT pg_advisory_xact_lock(%s, 0)", (_TURN,))
             cursor = await connection.execute("SELECT coalesce(max(change_id), 0) FROM change")
             row = await cursor.fetchone()
     except psycopg.errors.LockNotAvailable:
-        return 0
+        return None
     return int(row[0]) if row else 0
 
 

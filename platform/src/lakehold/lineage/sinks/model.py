@@ -78,8 +78,16 @@ class Sink(Protocol):
     async def look(self, connection: AsyncConnection[TupleRow], /) -> None:
         """See whether it is as it was left; raise :class:`UnavailableError` or :class:`EmptiedError`."""
 
-    async def deliver(self, connection: AsyncConnection[TupleRow], window: Sequence[Item], /) -> Delivery:
-        """Tell it these; raise :class:`EmptiedError` when it turns out to have lost what it was told before."""
+    async def deliver(
+        self, connection: AsyncConnection[TupleRow], window: Sequence[Item], /, *, again: bool = False
+    ) -> Delivery:
+        """Tell it these; raise :class:`EmptiedError` when it turns out to have lost what it was told before.
+
+        With ``again`` they are letters that somebody wants sent again: one attempt says whether they stay letters.
+        """
+
+    def forget(self) -> None:
+        """Forget what this process told it: everything is told from the beginning."""
 
     async def close(self) -> None:
         """Let go of connections."""

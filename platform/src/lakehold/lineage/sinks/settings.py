@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,8 +12,10 @@ from lakehold.errors import ConfigError
 
 OPENLINEAGE_URL = "LAKEHOLD_LINEAGE_OPENLINEAGE_URL"
 OPENLINEAGE_TOKEN = "LAKEHOLD_LINEAGE_OPENLINEAGE_TOKEN"  # noqa: S105 - the variable's name, not a token
+OPENLINEAGE_CA = "LAKEHOLD_LINEAGE_OPENLINEAGE_CA"
 OPENMETADATA_URL = "LAKEHOLD_LINEAGE_OPENMETADATA_URL"
 OPENMETADATA_TOKEN = "LAKEHOLD_LINEAGE_OPENMETADATA_TOKEN"  # noqa: S105 - the variable's name, not a token
+OPENMETADATA_CA = "LAKEHOLD_LINEAGE_OPENMETADATA_CA"
 OPENMETADATA_SERVICE = "LAKEHOLD_LINEAGE_OPENMETADATA_SERVICE"
 AIRFLOW_URL = "LAKEHOLD_LINEAGE_AIRFLOW_URL"
 
@@ -23,6 +26,8 @@ class Endpoint:
 
     url: str
     token: str = field(default="", repr=False)
+    ca_file: str = ""
+    """PEM file with the authority its certificate is from; empty: those the machine trusts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,28 +50,30 @@ class SinkOptions:
     openmetadata: Catalog | None = None
 
 
-def load(environment: Mapping[str, str]) -> SinkOptions:
-    """Read the environment; :class:`ConfigError` names the variable that is wrong."""
-    catalog = _endpoint(environment, OPENMETADATA_URL, OPENMETADATA_TOKEN)
-    if catalog is not None and not catalog.token:
+def openlineage(environment: Mapping[str, str]) -> Endpoint | None:
+    """Read the endpoint that is sent every event; :class:`ConfigError` names the variable that is wrong."""
+    return _endpoint(environment, OPENLINEAGE_URL, OPENLINEAGE_TOKEN, OPENLINEAGE_CA)
+
+
+def openmetadata(environment: Mapping[str, str]) -> Catalog | None:
+    """Read the OpenMetadata that is told; :class:`ConfigError` names the variable that is wrong."""
+    endpoint = _endpoint(environment, OPENMETADATA_URL, OPENMETADATA_TOKEN, OPENMETADATA_CA)
+    if endpoint is None:
+        return None
+    if not endpoint.token:
         raise ConfigError(
             f"{OPENMETADATA_URL} is set, {OPENMETADATA_TOKEN} is not.",
             why="OpenMetadata takes nothing from somebody it does not know",
             remedy="put a bot's token into a file (0600) and name it as openmetadata.token_file in lakehold.toml",
         )
-    return SinkOptions(
-        openlineage=_endpoint(environment, OPENLINEAGE_URL, OPENLINEAGE_TOKEN),
-        openmetadata=None
-        if catalog is None
-        else Catalog(
-            endpoint=catalog,
-            service=environment.get(OPENMETADATA_SERVICE) or Catalog.service,
-            airflow_url=environment.get(AIRFLOW_URL, "").rstrip("/"),
-        ),
+    return Catalog(
+        endpoint=endpoint,
+        service=environment.get(OPENMETADATA_SERVICE) or Catalog.service,
+        airflow_url=environment.get(AIRFLOW_URL, "").rstrip("/"),
     )
 
 
-def _endpoint(environment: Mapping[str, str], url_name: str, token_name: str) -> Endpoint | None:
+def _endpoint(environment: Mapping[str, str], url_name: str, token_name: str, ca_name: str) -> Endpoint | None:
     url = environment.get(url_name, "").strip()
     if not url:
         return None
@@ -80,4 +87,12 @@ def _endpoint(environment: Mapping[str, str], url_name: str, token_name: str) ->
         raise ConfigError(
             f"{url_name} holds a user or password.", why="addresses are shown and logged", remedy="use a token file"
         )
-    return Endpoint(url=url.rstrip("/"), token=environment.get(token_name, "").strip())
+    ca_file = environment.get(ca_name, "")
+    if ca_file:
+        try:
+            ssl.create_default_context(cafile=ca_file)
+        except OSError as problem:  # ssl.SSLError is one
+            raise ConfigError(
+                f"{ca_name} names no file with certificates: {ca_file}.", why=str(problem), remedy="name a PEM file"
+            ) from None
+    return Endpoint(url=url.rstrip("/"), token=environment.get(token_name, "").strip(), ca_file=ca_file)

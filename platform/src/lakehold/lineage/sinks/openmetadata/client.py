@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -40,8 +41,8 @@ class Client:
 
     def __init__(self, endpoint: Endpoint, *, seconds: float = 30.0) -> None:
         headers = {"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/json"}
-        url = f"{endpoint.url.removesuffix('/api')}/api/v1"
-        self._caller = Caller(url, headers, seconds=seconds, connections=CONNECTIONS)
+        endpoint = replace(endpoint, url=f"{endpoint.url.removesuffix('/api')}/api/v1")
+        self._caller = Caller(endpoint, headers, seconds=seconds, connections=CONNECTIONS)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -51,9 +52,9 @@ class Client:
         """Read; :class:`MissingError` when it is not there."""
         return await self._ask("GET", path, None)
 
-    async def put(self, path: str, payload: Any) -> dict[str, Any]:
-        """Make or change; the same twice is the same once."""
-        for attempt in range(_CONFLICTS):
+    async def put(self, path: str, payload: Any, *, conflicts: int = _CONFLICTS) -> dict[str, Any]:
+        """Make or change; the same twice is the same once. A 409 is tried again so many times."""
+        for attempt in range(conflicts):
             try:
                 return await self._ask("PUT", path, payload)
             except ExistsError:
@@ -75,14 +76,21 @@ class Client:
         except RefusedError as problem:
             problem.sent = orjson.dumps({"request": f"{method} {path}", "payload": payload}).decode()
             raise
-        if not answer.content or not answer.headers.get("content-type", "").startswith("application/json"):
-            return {}
         try:
-            value = orjson.loads(answer.content)
+            value = orjson.loads(answer.content or b"{}")
         except orjson.JSONDecodeError:
-            # What answers so is something in between, not OpenMetadata.
-            raise UnavailableError(f"{answer.status} with what is no JSON: {say(answer)}") from None
-        return value if isinstance(value, dict) else {}
+            value = None
+        if not isinstance(value, dict):
+            # What answers so is a proxy's login page or the like, not OpenMetadata's interface.
+            raise UnavailableError(f"{answer.status} with what OpenMetadata does not say: {say(answer)}")
+        return value
+
+
+def id_of(answer: dict[str, Any]) -> str:
+    """Return the id of what was read or made; :class:`UnavailableError` when there is none."""
+    if not isinstance(answer.get("id"), str) or not answer["id"]:
+        raise UnavailableError("an answer without an id: this is no OpenMetadata")
+    return str(answer["id"])
 
 
 def _judge(answer: Answer, path: str) -> None:

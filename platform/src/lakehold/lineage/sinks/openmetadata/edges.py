@@ -61,15 +61,12 @@ async def _write(session: Session, pair: Pair, source: Place, target: Place) -> 
         pipeline_id=await runs.pipeline_of(session, pair.root_run),
         mapping=mapping,
     )
-    await session.upsert(f"edge:{pair.source}:{pair.target}", "/lineage", payload)
+    await session.edge(f"edge:{pair.source}:{pair.target}", payload)
 
 
 async def _remove(session: Session, pair: Pair, source: Place, target: Place) -> None:
-    entity = f"edge:{pair.source}:{pair.target}"
-    if await session.sents.get(entity) is None:
-        return
     try:
         await session.client.delete(f"/lineage/{source.type}/{source.id}/{target.type}/{target.id}")
-    except MissingError:
+    except MissingError:  # it is gone already, or was never there
         await session.still_there()
-    await session.sents.forget(entity)
+    await session.sents.forget(f"edge:{pair.source}:{pair.target}")

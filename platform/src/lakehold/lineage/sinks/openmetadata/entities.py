@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lakehold.lineage.sinks.openmetadata import payloads
-from lakehold.lineage.sinks.openmetadata.client import MissingError
+from lakehold.lineage.sinks.openmetadata import payloads, reading
+from lakehold.lineage.sinks.openmetadata.client import MissingError, id_of
 from lakehold.lineage.sinks.openmetadata.names import fit, fqn
 from lakehold.lineage.sinks.openmetadata.records import Node
 from lakehold.lineage.sinks.openmetadata.session import Place, Session, path_of
@@ -16,9 +16,10 @@ _MOST_TAG = 128
 
 async def ensure_place(session: Session, node: Node) -> Place | None:
     """Publish a node as it is now; ``None`` when the catalog has no place for its kind."""
-    publish = {"table": _table, "view": _table, "file": _container}.get(node.kind)
-    if publish is None or (publish is _table and "." not in node.name):
+    if _type(node) is None:
         return None
+    publish = _container if _type(node) == "container" else _table
+    node = await reading.said(session.connection, node)
     try:
         return await publish(session, node)
     except MissingError:
@@ -28,9 +29,35 @@ async def ensure_place(session: Session, node: Node) -> Place | None:
         return await publish(session, node)
 
 
+async def known_place(session: Session, node: Node) -> Place | None:
+    """Return where a node is that was sent before; nothing is sent."""
+    type_ = _type(node)
+    before = await session.sents.get(f"node:{node.node_id}") if type_ else None
+    if type_ is None or before is None:
+        return None
+    return Place(node=node, id=before.remote_id, type=type_, fqn=_qualified(session, node))
+
+
+def _type(node: Node) -> str | None:
+    """Return what the catalog takes a node for; ``None`` when it has no place for it."""
+    if node.kind == "file":
+        return "container"
+    return "table" if node.kind in {"table", "view"} and "." in node.name else None
+
+
+def _qualified(session: Session, node: Node) -> str:
+    if node.kind == "file":
+        return fqn(_files(session), payloads.container_name(node))
+    schema, _, name = node.name.partition(".")
+    return fqn(session.options.service, fit(node.namespace), fit(schema), fit(name))
+
+
+def _files(session: Session) -> str:
+    return f"{session.options.service}_files"
+
+
 async def _table(session: Session, node: Node) -> Place:
-    schema_name, _, name = node.name.partition(".")
-    schema = await _schema(session, node.namespace, schema_name)
+    schema = await _schema(session, node.namespace, node.name.partition(".")[0])
     payload = payloads.table(
         schema,
         node,
@@ -38,29 +65,26 @@ async def _table(session: Session, node: Node) -> Place:
         owners=await owners(session, node.owners),
         tags=await tags(session, node.tags),
     )
-    return await _place(session, node, "/tables", payload, "table", f"{schema}.{fqn(fit(name))}")
+    return await _place(session, node, "/tables", payload, "table")
 
 
 async def _container(session: Session, node: Node) -> Place:
-    service = f"{session.options.service}_files"
-    await session.service("storageService", service, "S3")
+    await session.service("storageService", _files(session), "S3")
     payload = payloads.container(
-        service,
+        _files(session),
         node,
         session.dialect,
         owners=await owners(session, node.owners),
         tags=await tags(session, node.tags),
     )
-    return await _place(session, node, "/containers", payload, "container", fqn(service, payload["name"]))
+    return await _place(session, node, "/containers", payload, "container")
 
 
-async def _place(
-    session: Session, node: Node, path: str, payload: payloads.Payload, type_: str, qualified: str
-) -> Place:
+async def _place(session: Session, node: Node, path: str, payload: payloads.Payload, type_: str) -> Place:
     id_, moved = await session.upsert(f"node:{node.node_id}", path, payload)
     if moved:
         await session.sents.moved(node.node_id)
-    return Place(node=node, id=id_, type=type_, fqn=qualified)
+    return Place(node=node, id=id_, type=type_, fqn=_qualified(session, node))
 
 
 async def _schema(session: Session, database: str, schema: str) -> str:
@@ -70,10 +94,10 @@ async def _schema(session: Session, database: str, schema: str) -> str:
     above = fqn(service, fit(database))
 
     async def make_database() -> str:
-        return str((await session.client.put("/databases", payloads.database(service, database))).get("id", ""))
+        return id_of(await session.client.put("/databases", payloads.database(service, database)))
 
     async def make_schema() -> str:
-        return str((await session.client.put("/databaseSchemas", payloads.schema(above, schema))).get("id", ""))
+        return id_of(await session.client.put("/databaseSchemas", payloads.schema(above, schema)))
 
     await session.once(f"database:{database}", make_database)
     await session.once(f"schema:{database}:{schema}", make_schema)
@@ -85,7 +109,7 @@ def _above(session: Session, node: Node) -> list[str]:
     return [
         f"database:{node.namespace}",
         f"schema:{node.namespace}:{schema}",
-        f"storageService:{session.options.service}_files",
+        f"storageService:{_files(session)}",
         *(f"tag:{classification}:{name}" for classification, name in node.tags),
     ]
 
@@ -110,7 +134,7 @@ async def _tag(session: Session, classification: str, name: str) -> None:
             "classification": fqn(fit(classification)),
             "description": name,
         }
-        return str((await session.client.put("/tags", tag)).get("id", ""))
+        return id_of(await session.client.put("/tags", tag))
 
     await session.once(f"tag:{classification}:{name}", make)
 
@@ -129,5 +153,5 @@ async def _owner(session: Session, name: str) -> dict[str, str] | None:
             known = await session.client.get(f"/{type_}s/name/{path_of(name)}")
         except MissingError:
             continue
-        return {"id": str(known.get("id", "")), "type": type_}
+        return {"id": id_of(known), "type": type_}
     return None

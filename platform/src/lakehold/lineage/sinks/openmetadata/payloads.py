@@ -70,13 +70,21 @@ def column_path(name: str, names: Collection[str]) -> list[str]:
     return [*column_path(parent, names), fit(leaf)] if parent and parent in names else [fit(name)]
 
 
+def container_name(node: Node) -> str:
+    """Return the name of a file or folder: its bucket and path."""
+    return fit(_where(node).removeprefix("s3://"))
+
+
+def _where(node: Node) -> str:
+    return f"{node.namespace.rstrip('/')}/{node.name}"
+
+
 def container(
     service_: str, node: Node, dialect: Dialect, *, owners: Sequence[Mapping[str, str]], tags: Sequence[str]
 ) -> Payload:
     """A file or folder of the object store."""
-    place = f"{node.namespace.rstrip('/')}/{node.name}"
     found: Payload = {
-        "name": fit(place.removeprefix("s3://")),
+        "name": container_name(node),
         "displayName": fit(node.name),
         "service": service_,
         "prefix": f"/{node.name}",
@@ -84,7 +92,7 @@ def container(
     if node.fields:
         found["dataModel"] = {"isPartitioned": False, "columns": columns(node.fields)}
     if dialect.container_path:
-        found["fullPath"] = place
+        found["fullPath"] = _where(node)
     return _described(found, node.description, dialect, owners, tags)
 
 
@@ -116,7 +124,7 @@ def _tasks(run: DagRun, airflow_url: str) -> list[Payload]:
             task["taskType"] = str(said["operator"]).rpartition(".")[2]
         downstream = said.get("downstream_task_ids")
         if isinstance(downstream, list):
-            task["downstreamTasks"] = sorted(str(one) for one in downstream if one in run.tasks)
+            task["downstreamTasks"] = sorted(one for one in downstream if isinstance(one, str) and one in run.tasks)
         if airflow_url:
             task["sourceUrl"] = f"{airflow_url}/dags/{run.dag}/tasks/{name}"
         found.append(task)

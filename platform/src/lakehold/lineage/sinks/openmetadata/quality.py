@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lakehold.lineage.sinks.openmetadata import payloads, reading
-from lakehold.lineage.sinks.openmetadata.client import ExistsError, MissingError
+from lakehold.lineage.sinks.openmetadata.client import ExistsError, MissingError, id_of
 from lakehold.lineage.sinks.openmetadata.names import fit, fqn
 from lakehold.lineage.sinks.openmetadata.records import Result
 from lakehold.lineage.sinks.openmetadata.sent import digest
@@ -30,12 +30,18 @@ async def _publish(session: Session, result: Result, place: Place) -> None:
     definition = await _definition(session, result)
     await _suite(session, place)
     qualified = await _case(session, result, place, definition)
+    payload = payloads.outcome(result)
+    await session.tell(
+        f"result:{qualified}:{payload['timestamp']}", payload, lambda: _result(session, qualified, payload)
+    )
+
+
+async def _result(session: Session, case: str, payload: payloads.Payload) -> None:
     try:
-        payload = payloads.outcome(result)
         if session.dialect.basic_suites:
-            await session.client.post(f"/dataQuality/testCases/testCaseResults/{path_of(qualified)}", payload)
+            await session.client.post(f"/dataQuality/testCases/testCaseResults/{path_of(case)}", payload)
         else:
-            await session.client.put(f"/dataQuality/testCases/{path_of(qualified)}/testCaseResult", payload)
+            await session.client.put(f"/dataQuality/testCases/{path_of(case)}/testCaseResult", payload, conflicts=0)
     except ExistsError:
         pass  # A result of that moment is there: ours, whose answer was lost.
 
@@ -48,7 +54,7 @@ async def _definition(session: Session, result: Result) -> str:
     )
 
     async def make() -> str:
-        return str((await session.client.put("/dataQuality/testDefinitions", payload)).get("id", ""))
+        return id_of(await session.client.put("/dataQuality/testDefinitions", payload))
 
     await session.once(_definition_entity(result), make)
     return name
@@ -60,7 +66,7 @@ async def _suite(session: Session, place: Place) -> None:
     async def make() -> str:
         send: Any = session.client.post if session.dialect.basic_suites else session.client.put
         try:
-            return str((await send(session.dialect.suite_path, payload)).get("id", ""))
+            return id_of(await send(session.dialect.suite_path, payload))
         except ExistsError:
             return ""
 
@@ -75,6 +81,7 @@ async def _case(session: Session, result: Result, place: Place, definition: str)
         if before is not None and before.digest == digest(payload):
             return before.remote_id
         answer = await session.client.put("/dataQuality/testCases", payload)
+        id_of(answer)
         inside = [fit(result.column)] if result.column else []
         qualified = str(answer.get("fullyQualifiedName") or f"{place.fqn}.{fqn(*inside, fit(result.name))}")
         await session.sents.keep(_case_entity(result), payload, qualified)

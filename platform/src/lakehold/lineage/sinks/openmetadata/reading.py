@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-import orjson
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from lakehold.lineage.jsontext import skip, value_at
 from lakehold.lineage.sinks.openmetadata.records import ColumnPair, DagRun, Field, Node, Pair, Result, TaskState
 
 Connection = AsyncConnection[TupleRow]
@@ -66,25 +67,20 @@ ORDER BY node_id, column_name, name
 
 
 async def nodes(connection: Connection, ids: Iterable[int]) -> list[Node]:
-    """Return the nodes that exist, with who owns them and how they are tagged."""
+    """Return the nodes that exist."""
     cursor = await connection.execute(_NODES, (list(ids),))
-    found = []
-    for node_id, namespace, name, kind, description, fields, sql in await cursor.fetchall():
-        owners, tags = await _said(connection, node_id, namespace, name)
-        found.append(
-            Node(
-                node_id=node_id,
-                namespace=namespace,
-                name=name,
-                kind=kind,
-                description=description,
-                fields=[Field(name=one[0], type=one[1], description=one[2]) for one in fields],
-                view_sql=sql or "",
-                owners=owners,
-                tags=tags,
-            )
+    return [
+        Node(
+            node_id=node_id,
+            namespace=namespace,
+            name=name,
+            kind=kind,
+            description=description,
+            fields=[Field(name=one[0], type=one[1], description=one[2]) for one in fields],
+            view_sql=sql or "",
         )
-    return found
+        for node_id, namespace, name, kind, description, fields, sql in await cursor.fetchall()
+    ]
 
 
 async def pair(connection: Connection, source: int, target: int) -> Pair:
@@ -122,7 +118,7 @@ async def dag_run(connection: Connection, run_id: str) -> DagRun | None:
     row = await (await connection.execute(_RUN, (run_id,))).fetchone()
     if row is None:
         return None
-    events = [orjson.loads(body) for (body,) in await (await connection.execute(_RUN_EVENTS, (run_id,))).fetchall()]
+    events = [_event(body) for (body,) in await (await connection.execute(_RUN_EVENTS, (run_id,))).fetchall()]
     events = [event for event in events if _at(event, "job", "facets", "jobType", "jobType") == "DAG"]
     if not events:
         return None
@@ -158,7 +154,7 @@ async def results(connection: Connection, run_id: str) -> list[Result]:
 def _states(dag: str, states: Any, task_runs: Sequence[Sequence[Any]]) -> list[TaskState]:
     times = {name.removeprefix(f"{dag}."): (start, end, state) for name, start, end, state in task_runs}
     ended = {"COMPLETE": "success", "FAIL": "failed", "ABORT": "failed"}
-    said = {str(name): str(state) for name, state in states.items()} if isinstance(states, dict) else {}
+    said = {_clean(name): _clean(str(state)) for name, state in states.items()} if isinstance(states, dict) else {}
     names = sorted({*said, *times})
     found = []
     for name in names:
@@ -172,21 +168,28 @@ def _states(dag: str, states: Any, task_runs: Sequence[Sequence[Any]]) -> list[T
 def _tasks(tasks: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(tasks, dict):
         return {}
-    return {str(name): said for name, said in tasks.items() if isinstance(said, dict)}
+    found = {}
+    for name, said in ((name, said) for name, said in tasks.items() if isinstance(said, dict)):
+        downstream = _at(said, "downstream_task_ids")
+        found[_clean(name)] = {
+            "ui_label": _text(_at(said, "ui_label")),
+            "operator": _text(_at(said, "operator")),
+            "downstream_task_ids": [_text(one) for one in downstream] if isinstance(downstream, list) else [],
+        }
+    return found
 
 
-async def _said(
-    connection: Connection, node_id: int, namespace: str, name: str
-) -> tuple[list[str], list[tuple[str, str]]]:
-    row = await (await connection.execute(_SAID, (node_id,))).fetchone()
-    if row is None:
-        return [], []
-    outputs = orjson.loads(row[0]).get("outputs")
+async def said(connection: Connection, node: Node) -> Node:
+    """Return a node with its owners and tags: what the latest run that wrote it said about them."""
+    row = await (await connection.execute(_SAID, (node.node_id,))).fetchone()
+    outputs: Any = None if row is None else _at(_event(row[0]), "outputs")
     for output in outputs if isinstance(outputs, list) else []:
-        facets = _at(output, "facets")
-        if len(outputs) == 1 or (_at(output, "namespace"), _at(output, "name")) == (namespace, name):
-            return _owners(_at(facets, "ownership")), _tags(_at(facets, "tags"), default="OpenLineage")
-    return [], []
+        named = (_at(output, "namespace"), _at(output, "name"))
+        if len(outputs) == 1 or named == (node.namespace, node.name):
+            facets = _at(output, "facets")
+            tags = _tags(_at(facets, "tags"), default="OpenLineage")
+            return replace(node, owners=_owners(_at(facets, "ownership")), tags=tags)
+    return node
 
 
 def _owners(facet: Any) -> list[str]:
@@ -218,4 +221,14 @@ def _at(value: Any, *path: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return _clean(value) if isinstance(value, str) else ""
+
+
+def _clean(text: str) -> str:
+    """Return text without halves of surrogate pairs: JSON can write them, nobody can send them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _event(body: str) -> Any:
+    """Return an event, read as the receiver read it when it took it."""
+    return value_at(body, skip(body, 0))[0]

@@ -64,7 +64,10 @@ async def _pipeline(session: Session, run: DagRun) -> str:
 async def _status(session: Session, run: DagRun) -> None:
     qualified = path_of(fqn(_service(session), fit(run.dag)))
     known = run.tasks if run.latest or not run.tasks else set()
-    await session.client.put(f"/pipelines/{qualified}/status", payloads.status(run, known))
+    payload = payloads.status(run, known)
+    await session.tell(
+        f"status:{run.run_id}", payload, lambda: session.client.put(f"/pipelines/{qualified}/status", payload)
+    )
 
 
 def _service(session: Session) -> str:

@@ -13,7 +13,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from lakehold.lineage.sinks.model import EmptiedError, RefusedError
-from lakehold.lineage.sinks.openmetadata.client import Client, MissingError
+from lakehold.lineage.sinks.openmetadata import payloads
+from lakehold.lineage.sinks.openmetadata.client import Client, MissingError, id_of
 from lakehold.lineage.sinks.openmetadata.dialect import Dialect
 from lakehold.lineage.sinks.openmetadata.records import Node
 from lakehold.lineage.sinks.openmetadata.sent import Sents, digest
@@ -50,7 +51,9 @@ class Session:
     refused: dict[int, str] = field(default_factory=dict)
     """Nodes the catalog did not take in this window, with the reason."""
     owners: dict[str, dict[str, str] | None] = field(default_factory=dict)
-    """Names of owners looked up in this window."""
+    """Names of owners looked up for this window, in whatever attempt."""
+    told: dict[str, bytes] = field(default_factory=dict)
+    """Digests of states and results this process has sent: nothing else remembers them between attempts."""
     pipelines: dict[str, str] = field(default_factory=dict)
     """Run → id of the pipeline it is of, met in this window."""
     locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
@@ -62,10 +65,24 @@ class Session:
             before = await self.sents.get(entity)
             if before is not None and before.digest == digest(payload):
                 return before.remote_id, False
-            answer = await self.client.put(path, payload)
-            remote_id = str(answer.get("id", ""))
+            remote_id = id_of(await self.client.put(path, payload))
             await self.sents.keep(entity, payload, remote_id)
             return remote_id, before is not None and before.remote_id != remote_id
+
+    async def edge(self, entity: str, payload: dict[str, Any]) -> None:
+        """Send an edge, which has no id, if it is not as it was sent last."""
+        async with self.locks[entity]:
+            before = await self.sents.get(entity)
+            if before is None or before.digest != digest(payload):
+                await self.client.put("/lineage", payload)
+                await self.sents.keep(entity, payload, "")
+
+    async def tell(self, entity: str, payload: dict[str, Any], send: Callable[[], Awaitable[object]]) -> None:
+        """Send what needs no id and is never removed, if it is not what this process sent last."""
+        seen = digest(payload)
+        if self.told.get(entity) != seen:
+            await send()
+            self.told[entity] = seen
 
     async def once(self, entity: str, make: Callable[[], Awaitable[str]]) -> str:
         """Make what many need, once; return the id it was given."""
@@ -90,8 +107,8 @@ class Session:
             try:
                 found = await self.client.get(f"/services/{kind}s/name/{path_of(name)}")
             except MissingError:
-                found = await self.client.put(f"/services/{kind}s", {"name": name, "serviceType": type_})
-            return str(found.get("id", ""))
+                found = await self.client.put(f"/services/{kind}s", payloads.service(name, type_))
+            return id_of(found)
 
         return await self.once(f"{kind}:{name}", make)
 
@@ -105,8 +122,19 @@ class Session:
             found = await self.client.get(f"/services/databaseServices/name/{path_of(name)}")
         except MissingError:
             raise EmptiedError(f"it no longer has the service {name}") from None
-        if str(found.get("id", "")) != before.remote_id:
+        if id_of(found) != before.remote_id:
             raise EmptiedError(f"its service {name} is another one than before")
+
+    async def still_writes(self) -> None:
+        """Raise :class:`UnavailableError` when it does not take what it has taken before."""
+        database = await self.sents.first("database:")
+        try:
+            if database is None:
+                await self.client.get("/tables?limit=1")
+            else:
+                await self.client.put("/databases", payloads.database(self.options.service, database))
+        except RefusedError:
+            return  # whatever it says to that, it is well enough to say it
 
 
 def path_of(name: str) -> str:

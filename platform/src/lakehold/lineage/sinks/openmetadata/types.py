@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 _WORD = re.compile(r"\s*([a-z_ ]+?)\s*(?:[(<\[]|$)", re.IGNORECASE)
-_NUMBERS = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+_NUMBERS = re.compile(r"\(\s*(\d{1,9})\s*(?:,\s*(\d{1,9})\s*)?\)")
+"""Numbers that fit into the catalog's."""
 _INSIDE = re.compile(r"[<(](.*)[>)]\s*$", re.DOTALL)
 _KNOWN = {
     "boolean": "BOOLEAN", "tinyint": "TINYINT", "smallint": "SMALLINT", "int": "INT", "integer": "INT",
