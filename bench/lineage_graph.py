@@ -34,7 +34,9 @@ PROMISED_MS = 200
 _LAYERS = 8
 _COLUMNS = 25
 _EDGES_EACH = 500
-"""Of a table that is made of others, in all of its history; 36 of them are valid now."""
+"""Of a table that is made of others, in all of its history."""
+_VALID_EACH = 36
+"""Those of them that are valid now."""
 
 # Table t of layer l has number l * width + t + 1; its columns follow each other, the table as a whole first.
 _NODES = """
@@ -47,7 +49,7 @@ _FIELDS = """
 INSERT INTO field (field_id, node_id, name, type, position, first_seen) OVERRIDING SYSTEM VALUE
 SELECT (n - 1) * {row} + c + 1, n, CASE c WHEN 0 THEN '' ELSE 'c' || c END, 'bigint', nullif(c, 0),
        now() - interval '730 days'
-FROM generate_series(1, {tables}) AS n, generate_series(0, {row} - 1) AS c
+FROM generate_series(1, {tables}) AS n, generate_series(0, {row} - 1) AS c ORDER BY n, c
 """
 _PROCESSES = """
 INSERT INTO process (process_id, namespace, name, kind, first_seen, last_seen) OVERRIDING SYSTEM VALUE
@@ -59,7 +61,7 @@ INSERT INTO edge (source_node, source_field, target_node, target_field, process_
 SELECT s.node, (s.node - 1) * {row} + e.source + 1, t.n, (t.n - 1) * {row} + e.target + 1, t.n,
        e.how NOT IN ('JOIN', 'FILTER'), e.how, 'sql', b.began,
        coalesce(b.began + e.lasted, now()), b.began + e.lasted, gen_random_uuid(), gen_random_uuid()
-FROM generate_series({low}, {high}) AS t (n), generate_series(0, {each} - 1) AS k
+FROM generate_series({low}, {high}) AS t (n), generate_series({first}, {last}) AS k
 CROSS JOIN LATERAL (SELECT (t.n - 1) / {width} * {width} - {width}) AS before (layer)
 CROSS JOIN LATERAL (SELECT
     CASE WHEN t.n % 10 = 0 AND k % 2 = 0 THEN 1
@@ -71,6 +73,7 @@ CROSS JOIN LATERAL (SELECT
          WHEN k < 27 THEN 'IDENTITY' ELSE 'TRANSFORMATION' END,
     CASE WHEN k >= 36 THEN make_interval(days => 1 + k % 20) END) AS e (source, target, how, lasted)
 CROSS JOIN LATERAL (SELECT now() - make_interval(days => CASE WHEN k < 36 THEN 30 ELSE 50 + k END)) AS b (began)
+ORDER BY t.n, k
 """
 
 
@@ -104,13 +107,7 @@ def _with(statement: LiteralString, values: Mapping[str, int]) -> sql.Composed:
 def fill(connection: psycopg.Connection, edges: int) -> dict[str, int]:
     """Fill the graph; indexes and references are checked afterwards, in one go."""
     width = max(edges // _EDGES_EACH // (_LAYERS - 1), 20)
-    values = {
-        "width": width,
-        "tables": width * _LAYERS,
-        "row": _COLUMNS + 1,
-        "columns": _COLUMNS,
-        "each": _EDGES_EACH,
-    }
+    values = {"width": width, "tables": width * _LAYERS, "row": _COLUMNS + 1, "columns": _COLUMNS}
     indexes = connection.execute(
         "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'edge' AND indexname <> 'edge_pkey'"
     ).fetchall()
@@ -120,7 +117,11 @@ def fill(connection: psycopg.Connection, edges: int) -> dict[str, int]:
             connection.execute(f"DROP INDEX {name}".encode())
         for statement in (_NODES, _FIELDS, _PROCESSES):
             connection.execute(_with(statement, values))
-        connection.execute(_with(_EDGES, {**values, "low": width + 1, "high": width * _LAYERS}))
+        # In the order of time, as runs write them: those that one run makes of a table follow each other.
+        days = [(0, _VALID_EACH - 1), *((k, k) for k in range(_VALID_EACH, _EDGES_EACH))]
+        for first, last in reversed(days):
+            of_a_day = {**values, "low": width + 1, "high": width * _LAYERS, "first": first, "last": last}
+            connection.execute(_with(_EDGES, of_a_day))
         for _, definition in indexes:
             connection.execute(definition.encode())
         connection.execute("ALTER TABLE edge ENABLE TRIGGER ALL")

@@ -1,6 +1,7 @@
 """The routes that ask the graph, on a PostgreSQL filled with a small graph."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -338,6 +339,32 @@ def test_without_postgresql_the_answer_is_a_reason(postgres: Any, client: httpx.
     finally:
         postgres.start()
     get(client, "graph", of="gold.delays")
+
+
+def test_a_connection_is_kept_until_it_is_lost(standing: Any) -> None:
+    async def who(connection: AsyncConnection[Any]) -> dict[str, Any]:
+        row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+        return {"pid": row[0] if row else None}
+
+    async def wrong(connection: AsyncConnection[Any]) -> dict[str, Any]:
+        await connection.execute("SELECT 1 / 0")
+        return {}
+
+    async def there() -> bool:
+        return False
+
+    async def ask() -> None:
+        asking = Asking(standing.database)
+        first = await asking.answer(who, there)
+        with pytest.raises(AnswerError):
+            await asking.answer(wrong, there)
+        assert await asking.answer(who, there) == first
+        with psycopg.connect(standing.database) as connection:
+            connection.execute("SELECT pg_terminate_backend(%s, 10000)", (json.loads(first)["pid"],))
+        assert await asking.answer(who, there) != first
+        asking.close()
+
+    asyncio.run(ask())
 
 
 def test_a_service_that_stops_waits_for_no_question(standing: Any) -> None:

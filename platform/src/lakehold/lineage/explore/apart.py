@@ -1,7 +1,8 @@
 """Answer questions apart from the receiver: in threads with an event loop and a connection of their own.
 
 Putting a large answer together takes Python a while. In the receiver's own loop every emitter would wait for it; beside
-it, the interpreter goes back and forth between the two.
+it, the interpreter goes back and forth between the two. A new connection for each question would take longer than most
+of the questions do.
 """
 
 from __future__ import annotations
@@ -28,6 +29,46 @@ _WAIT_SECONDS = 10.0
 Question = Callable[[AsyncConnection[TupleRow]], Awaitable[dict[str, Any]]]
 
 
+class _Asker:
+    """A connection and the event loop that waits for it, kept from question to question; for one thread at a time."""
+
+    def __init__(self, dsn: str) -> None:
+        self._database = dsn
+        self._loop = asyncio.new_event_loop()
+        self._connection: AsyncConnection[TupleRow] | None = None
+
+    def ask(self, question: Question) -> dict[str, Any]:
+        """Return what the database answers; once more when the connection was lost since the last question."""
+        return self._loop.run_until_complete(self._ask(question))
+
+    def cancel(self) -> None:
+        """Have PostgreSQL give up the question that is under way; from any thread."""
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error):  # then it is PostgreSQL that is gone
+                connection.cancel()
+
+    def close(self) -> None:
+        """End the connection, of which nobody asks anything now."""
+        if self._connection is not None:
+            self._connection.pgconn.finish()
+        self._loop.close()
+
+    async def _ask(self, question: Question) -> dict[str, Any]:
+        kept = self._connection
+        if kept is not None and not kept.closed:
+            try:
+                return await question(kept)
+            except psycopg.Error as problem:
+                if not database.lost(problem):
+                    raise
+                await kept.close()
+        self._connection = connection = await database.connect(self._database, "ask")
+        # How many edges a question goes through depends on what is asked of: one plan for all would be a bad one.
+        connection.prepare_threshold = None
+        return await question(connection)
+
+
 class Asking:
     """Answers a few questions at a time; the others wait, though not for ever."""
 
@@ -35,7 +76,8 @@ class Asking:
         self._database = dsn
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ask")
         self._turn = asyncio.Semaphore(_AT_ONCE)
-        self._open: set[AsyncConnection[TupleRow]] = set()
+        self._idle: list[_Asker] = []
+        self._busy: set[_Asker] = set()
         self._closing = threading.Event()
 
     async def answer(self, question: Question, gone: Callable[[], Awaitable[bool]]) -> bytes:
@@ -60,21 +102,26 @@ class Asking:
         """Begin no other question, and have PostgreSQL give up those under way."""
         self._closing.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for connection in self._open.copy():
-            with contextlib.suppress(psycopg.Error):  # then it is PostgreSQL that is gone
-                connection.cancel()
+        while self._idle:
+            self._idle.pop().close()
+        for asker in self._busy.copy():
+            asker.cancel()
 
     def _answer(self, question: Question) -> bytes:
-        return asyncio.run(self._ask(question))
-
-    async def _ask(self, question: Question) -> bytes:
         with database.answering():
-            async with await database.connect(self._database, "ask") as connection:
-                self._open.add(connection)
-                try:
-                    if self._closing.is_set():
-                        raise AnswerError(503, "the service is stopping")
-                    found = await question(connection)
-                finally:
-                    self._open.discard(connection)
+            found = self._ask(question)
         return orjson.dumps(found, default=plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+    def _ask(self, question: Question) -> dict[str, Any]:
+        asker = self._idle.pop() if self._idle else _Asker(self._database)
+        self._busy.add(asker)
+        try:
+            if self._closing.is_set():
+                raise AnswerError(503, "the service is stopping")
+            return asker.ask(question)
+        finally:
+            self._busy.discard(asker)
+            if self._closing.is_set():
+                asker.close()
+            else:
+                self._idle.append(asker)

@@ -45,6 +45,8 @@ CREATE TABLE field (
     removed_at  timestamptz,
     UNIQUE (node_id, key)
 );
+-- To count a table's columns without a look at each.
+CREATE INDEX field_there ON field (node_id) WHERE removed_at IS NULL AND name <> '';
 COMMENT ON COLUMN field.name IS 'The column''s name; empty for the table as a whole, which edges that concern every row end at.';
 
 CREATE TABLE process (
