@@ -113,7 +113,10 @@ class Asking:
         return orjson.dumps(found, default=plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
     def _ask(self, question: Question) -> dict[str, Any]:
-        asker = self._idle.pop() if self._idle else _Asker(self._database)
+        try:
+            asker = self._idle.pop()
+        except IndexError:
+            asker = _Asker(self._database)
         self._busy.add(asker)
         try:
             if self._closing.is_set():
