@@ -83,3 +83,13 @@ def test_what_is_left_is_whole_lines_under_a_name_of_its_own(tmp_path: Path) -> 
 def test_no_task_waits_longer_than_two_seconds_in_all() -> None:
     assert ANSWER_SECONDS < PATIENCE_SECONDS
     assert 2 * PATIENCE_SECONDS + max(spool._END_SECONDS, assertions._SECONDS) < 2
+
+
+def test_what_cannot_be_left_whole_is_not_left_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(draft: Path, _: Path) -> None:
+        assert draft.exists()
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "rename", full)
+    assert leave(tmp_path, [{}]) == "no space left on device"
+    assert not list(tmp_path.iterdir())

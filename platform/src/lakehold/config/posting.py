@@ -93,12 +93,14 @@ def folder(platform: Platform) -> Path:
 def leave(place: Path, events: Iterable[Mapping[str, Any]]) -> str:
     """Leave events for others to post; returns why that is not possible, or nothing."""
     name = str(uuid.uuid4())
+    draft = place / f".{name}"
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = place / f".{name}"
         draft.write_text("".join(f"{json.dumps(event)}\n" for event in events), encoding="utf-8")
         # In one step, so that nobody posts half of it.
         draft.rename(place / f"{name}{LEFT}")
     except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
         return str(error)
     return ""
