@@ -19,7 +19,7 @@ pytestmark = pytest.mark.component
 SKIPPED = "NOT RUN against a live OpenMetadata: set OPENMETADATA_URL and OPENMETADATA_TOKEN_FILE to run it"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def live() -> tuple[str, str]:
     url, file = os.environ.get("OPENMETADATA_URL"), os.environ.get("OPENMETADATA_TOKEN_FILE")
     if not url or not file:

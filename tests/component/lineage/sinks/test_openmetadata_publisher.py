@@ -13,7 +13,7 @@ from fake_openmetadata import FakeOpenMetadata
 from faulty_http import Answer, Fault, FaultyServer, Request, serving
 from lakehold.lineage.database import connect
 from lakehold.lineage.sinks import feed
-from lakehold.lineage.sinks.openmetadata import payloads
+from lakehold.lineage.sinks.openmetadata import payloads, reading
 from lakehold.lineage.sinks.openmetadata.records import Node
 from made_graph import BEGIN, column
 from publishing import DAG_RUN, EDGES, Lineage, letters, publishing, row, told, until
@@ -406,6 +406,39 @@ def test_while_its_database_is_down_nothing_is_put_aside(
         server.choose = lambda _request: None
         told(graph)
     assert len(fake.edges) == 3
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_one_that_can_be_read_but_not_written_puts_nothing_aside(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata, status: int
+) -> None:
+    """A bot without a role, say: also where somebody else has made the service."""
+    fake._upsert("databaseService", "lakehold", {"name": "lakehold", "serviceType": "Trino"})
+    graph.edges("dbt:delays", EDGES)
+    server.choose = lambda request: None if request.method == "GET" else Fault(status=status, body=b"no")
+    with publishing(graph.connection.info.dsn, server.url):
+        for attempts in range(1, 8):
+            until(lambda attempts=attempts: row(graph)[1] >= attempts)
+            graph.connection.execute("UPDATE sink SET retry_at = NULL")
+        assert (letters(graph), f"{status} no" in row(graph)[2]) == ({}, True)
+        server.choose = lambda _request: None
+        told(graph)
+    assert len(fake.edges) == 3
+
+
+def test_a_statement_that_takes_too_long_is_shown(
+    graph: Lineage, server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL is there; it is not waited for in silence."""
+
+    async def slow(*_arguments: object) -> list[Node]:
+        raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(reading, "nodes", slow)
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url):
+        until(lambda: row(graph)[1] > 0)
+    assert row(graph)[2] == "QueryCanceled: canceling statement due to statement timeout"
 
 
 def test_an_unknown_column_there_is_put_back(graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata) -> None:

@@ -139,7 +139,9 @@ class _Telling:
                 wanted.update(_pair(id_))
             elif kind == "quality":
                 wanted.update(result.node_id for result in await reading.results(session.connection, id_))
-        nodes = {node.node_id: node for node in await reading.nodes(session.connection, wanted)}
+        found = await reading.nodes(session.connection, wanted)
+        # Tables first: a database that was taken is what tells a catalog that is down from one that dislikes an entity.
+        nodes = {node.node_id: node for node in sorted(found, key=lambda node: (node.kind == "file", node.node_id))}
 
         async def publish(id_: str) -> None:
             node = nodes[int(id_)]
@@ -204,7 +206,10 @@ class _Telling:
         self._failed[key] = self._failed.get(key, 0) + 1
         if self._failed[key] < self._patience:
             raise problem
-        await self._session.still_writes()
+        try:
+            await self._session.still_writes()
+        except UnavailableError as other:
+            raise UnavailableError(f"{problem} (and besides: {other})", retry_after=other.retry_after) from None
         self._aside(key, f"{problem} ({self._failed[key]} times, while other requests are answered)", "")
 
     def _aside(self, key: str, reason: str, sent: str) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from lakehold.lineage.sinks.model import EmptiedError, RefusedError
+from lakehold.lineage.sinks.model import EmptiedError, RefusedError, UnavailableError
 from lakehold.lineage.sinks.openmetadata import payloads
 from lakehold.lineage.sinks.openmetadata.client import Client, MissingError, id_of
 from lakehold.lineage.sinks.openmetadata.dialect import Dialect
@@ -126,13 +126,12 @@ class Session:
             raise EmptiedError(f"its service {name} is another one than before")
 
     async def still_writes(self) -> None:
-        """Raise :class:`UnavailableError` when it does not take what it has taken before."""
+        """Raise :class:`UnavailableError` when it does not take what it has taken before: a database."""
         database = await self.sents.first("database:")
+        if database is None:
+            raise UnavailableError("it has not taken anything yet")
         try:
-            if database is None:
-                await self.client.get("/tables?limit=1")
-            else:
-                await self.client.put("/databases", payloads.database(self.options.service, database))
+            await self.client.put("/databases", payloads.database(self.options.service, database))
         except RefusedError:
             return  # whatever it says to that, it is well enough to say it
 
