@@ -289,7 +289,9 @@ def query_of(number: int) -> str:
     return f"20260101_000000_{number:05}_abcde"
 
 
-def test_every_page_of_what_nobody_explains_is_matched(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_of_what_nobody_explains_is_matched(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(match, "PAGE", 2)
     snapshots(lake, [query_of(number) for number in range(5)])
 
@@ -310,6 +312,11 @@ def test_every_page_of_what_nobody_explains_is_matched(lake: Lake, monkeypatch: 
         return found
 
     assert lake.run(tell) == [1, 0, 1, 0, 0]
+    # Each way of matching that fails says so, and keeps no other from being tried.
+    assert "not matched" not in caplog.text
+    lake.execute("ALTER FUNCTION meanwhile RENAME TO until_then")
+    assert lake.run(lambda connection: match.Matcher().step(connection, new=True)) == 0
+    assert "snapshots are not matched by time now" in caplog.text
     answer = lake.covered("gold.flights")
     assert (answer["explained"], answer["unexplained"]) == (2, 3)
     assert {one["rows"] for one in answer["missing"]} == {0}
