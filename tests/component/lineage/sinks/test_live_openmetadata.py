@@ -29,8 +29,10 @@ def live() -> tuple[str, str]:
 
 
 @pytest.fixture
-def graph(postgres: Any) -> Iterator[Lineage]:
-    yield from Lineage.fresh(postgres.database)
+def graph(live: tuple[str, str], request: pytest.FixtureRequest) -> Iterator[Lineage]:
+    """Where no server is named, no PostgreSQL is started either."""
+    assert live
+    yield from Lineage.fresh(request.getfixturevalue("postgres").database)
 
 
 def lineage_of(client: httpx.Client, table: str) -> dict[str, Any]:

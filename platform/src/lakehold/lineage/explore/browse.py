@@ -12,11 +12,10 @@ from lakehold.lineage.answer import AnswerError
 from lakehold.lineage.explore import names
 from lakehold.lineage.explore.find import rows
 from lakehold.lineage.explore.graph import pieces
+from lakehold.lineage.explore.walk import VALID
 from lakehold.lineage.model import Table
 
 MOST_ROWS = 10_000
-
-_VALID: LiteralString = "e.first_seen <= %(at)s AND (e.ended_at IS NULL OR e.ended_at > %(at)s)"
 
 # The latest result of each check, as of the time; a table has few checks, so 200 results hold them all.
 _TABLES: LiteralString = """
@@ -48,7 +47,7 @@ SELECT process_id AS id, namespace, name, kind, first_seen, last_seen FROM proce
 _TOUCHED: LiteralString = f"""
 SELECT DISTINCT n.node_id AS id, n.namespace, n.name, n.kind, side.role
 FROM (SELECT DISTINCT target_node FROM shape WHERE process_id = %(process)s) AS w
-JOIN edge e ON e.target_node = w.target_node AND e.process_id = %(process)s AND e.how = '' AND {_VALID}
+JOIN edge e ON e.target_node = w.target_node AND e.process_id = %(process)s AND e.how = '' AND {VALID}
 CROSS JOIN LATERAL (VALUES ('reads', e.source_node), ('writes', e.target_node)) AS side (role, node_id)
 JOIN node n ON n.node_id = side.node_id ORDER BY side.role, n.namespace, n.name LIMIT 500
 """  # noqa: S608 - constants only
@@ -65,7 +64,7 @@ JOIN node n ON n.node_id = s.target_node ORDER BY s.target_node, s.at DESC
 """
 _EVERY_EDGE: LiteralString = f"""
 SELECT e.edge_id, e.source_field, e.target_field, e.process_id, e.direct, e.how, e.believed, e.expression,
-    e.first_seen, e.last_seen FROM edge e WHERE e.how = '' AND {_VALID} ORDER BY e.edge_id LIMIT %(limit)s + 1
+    e.first_seen, e.last_seen FROM edge e WHERE e.how = '' AND {VALID} ORDER BY e.edge_id LIMIT %(limit)s + 1
 """  # noqa: S608 - constants only
 
 Connection = AsyncConnection[TupleRow]

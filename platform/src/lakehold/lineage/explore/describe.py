@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 from lakehold.lineage.explore import names
 from lakehold.lineage.explore.find import Place, rows
 from lakehold.lineage.explore.unknown import unknown_of
+from lakehold.lineage.explore.walk import VALID
 from lakehold.lineage.model import Table
 
 _MOST_COLUMNS = 2000
@@ -20,16 +21,15 @@ SELECT field_id AS id, name, type, position, description, first_seen, removed_at
 WHERE node_id = %(node)s AND name <> '' AND first_seen <= %(at)s AND (removed_at IS NULL OR removed_at > %(at)s)
 ORDER BY position NULLS LAST, name LIMIT 2001
 """
-_PROCESSES: LiteralString = """
+_PROCESSES: LiteralString = f"""
 SELECT p.process_id AS id, p.namespace, p.name, p.kind, s.role, s.last_seen
-FROM (SELECT process_id, 'writes' AS role, max(last_seen) AS last_seen FROM edge
-          WHERE target_node = %(node)s AND first_seen <= %(at)s AND (ended_at IS NULL OR ended_at > %(at)s) GROUP BY 1
+FROM (SELECT process_id, 'writes' AS role, max(last_seen) AS last_seen FROM edge e
+          WHERE target_node = %(node)s AND {VALID} GROUP BY 1
       UNION ALL
-      SELECT process_id, 'reads', max(last_seen) FROM edge
-          WHERE source_node = %(node)s AND how = '' AND first_seen <= %(at)s
-            AND (ended_at IS NULL OR ended_at > %(at)s) GROUP BY 1) AS s
+      SELECT process_id, 'reads', max(last_seen) FROM edge e
+          WHERE source_node = %(node)s AND how = '' AND {VALID} GROUP BY 1) AS s
 JOIN process p USING (process_id) ORDER BY s.role DESC, s.last_seen DESC LIMIT 100
-"""
+"""  # noqa: S608 - constants only
 _RUNS: LiteralString = """
 SELECT r.run_id AS id, j.namespace AS job_namespace, j.name AS job, r.state,
     coalesce(r.started_at, r.first_seen) AS started_at, r.ended_at, x.roles, r.process_id AS process, r.parent_run_id

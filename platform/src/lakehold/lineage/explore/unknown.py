@@ -10,8 +10,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from lakehold.lineage.explore.find import rows
+from lakehold.lineage.explore.walk import VALID
 
-_VALID: LiteralString = "e.first_seen <= %(at)s AND coalesce(e.ended_at, 'infinity') > %(at)s"
 # A run may write a table by several statements, and what one cannot say another may: a column that an edge of the
 # process leads into is known. Where a statement could not be read at all ('' in unknown), no column of it is.
 _UNKNOWN: LiteralString = """
@@ -35,11 +35,11 @@ _OF = _UNKNOWN.replace(
     "{those}",
     "SELECT target_node, process_id FROM statement WHERE target_node = %(node)s AND at <= %(at)s"
     " ORDER BY at DESC LIMIT 500",
-).replace("{valid}", _VALID)
+).replace("{valid}", VALID)
 _READING = _UNKNOWN.replace(
     "{those}",
     "SELECT target_node, process_id FROM edge e WHERE e.source_node = ANY(%(nodes)s) AND e.how = '' AND {valid}",
-).replace("{valid}", _VALID)
+).replace("{valid}", VALID)
 
 
 async def unknown_of(connection: AsyncConnection[TupleRow], node: int, at: datetime) -> list[dict[str, Any]]:

@@ -19,8 +19,8 @@ Which = Literal["all", "direct", "tables"]
 
 COLUMNS: LiteralString = """edge_id, source_field, target_field, process_id, direct, how, believed, expression,
     first_seen, last_seen, ended_at"""
-_VALID: LiteralString = "first_seen <= %(at)s AND coalesce(ended_at, 'infinity') > %(at)s"
-"""As the indexes have it, so that edges which have ended are not looked at."""
+VALID: LiteralString = "e.first_seen <= %(at)s AND coalesce(e.ended_at, 'infinity') > %(at)s"
+"""An edge is there at a time; as the indexes have it, so that edges which have ended are not looked at."""
 _EVER: LiteralString = "ended_at IS DISTINCT FROM first_seen"
 _ENDS: Mapping[Direction, tuple[LiteralString, LiteralString]] = {
     "down": ("source_field", "target_field"),
@@ -104,11 +104,11 @@ async def _level(
     room: int,
 ) -> list[Edge]:
     near, _ = _ENDS[direction]
-    valid = _VALID if at is not None else _EVER
+    valid = VALID if at is not None else _EVER
     found = await fetch(
         connection,
         # Without an order: PostgreSQL might go through all edges in it, not look for those of the frontier.
-        f"SELECT {COLUMNS} FROM edge WHERE {near} = ANY(%(frontier)s) AND {valid}{only} LIMIT %(most)s",  # noqa: S608 - constants only
+        f"SELECT {COLUMNS} FROM edge e WHERE {near} = ANY(%(frontier)s) AND {valid}{only} LIMIT %(most)s",  # noqa: S608 - constants only
         {"frontier": list(frontier), "at": at, "most": max(room, 0) + 1},
     )
     return sorted(found, key=lambda edge: edge["edge_id"])
