@@ -241,6 +241,8 @@ class FakeOpenMetadata:
         return self._put_executable(body)
 
     def _post_basic(self, body: Any) -> tuple[int, Any]:
+        if self.old and not self.recorded:
+            raise _No(405, "Method Not Allowed")  # as REST has it; 1.2's 500 is below
         if self.old:
             raise _router(405, "Method Not Allowed")
         self._find("table", body["basicEntityReference"])

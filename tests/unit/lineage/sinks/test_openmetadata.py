@@ -80,6 +80,8 @@ def test_dialects_differ_where_it_is_known_that_they_do() -> None:
         ('400 Unrecognized field "owners" (class x)', "{}", {"owners": "owner"}),
         ("500 An exception with message [HTTP 405 Method Not Allowed]", "POST /dataQuality/testSuites/basic",
          {"basic_suites": False}),
+        ("405 Method Not Allowed (this version has no such request)", "POST /dataQuality/testSuites/basic",
+         {"basic_suites": False}),
         ("404 HTTP 404 Not Found", "POST /dataQuality/testCases/testCaseResults/a", {"basic_suites": False}),
         ("400 [testSuite must not be null]", "PUT /dataQuality/testCases", {"basic_suites": False}),
         ('400 Unrecognized field "schemaDefinition"', "{}", {"view_text": "viewDefinition"}),
@@ -87,6 +89,7 @@ def test_dialects_differ_where_it_is_known_that_they_do() -> None:
          {"edge_source": "PipelineLineage"}),
         ('400 Unrecognized field "extension"', "{}", None),
         ("404 table instance for a.b not found", "PUT /lineage", None),
+        ("404 testCase instance for a.b not found", "POST /dataQuality/testCases/testCaseResults/a.b", None),
     ],
 )  # fmt: skip
 def test_a_server_that_refuses_a_word_is_told_the_other_one(

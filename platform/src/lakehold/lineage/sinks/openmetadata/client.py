@@ -99,6 +99,9 @@ def _judge(answer: Answer, path: str) -> None:
         if _NO_USER.search(reason) and not path.startswith("/users/"):
             raise UnavailableError(f"it does not know the token's user: {reason}", retry_after=30.0)
         raise MissingError(reason)
+    if answer.status == 405 and path.startswith("/dataQuality/"):
+        # Elsewhere a setting is wrong; what else we ask for every version has.
+        raise RefusedError(f"{reason} (this version has no such request)")
     if answer.status == 409:
         raise ExistsError(reason)
     if answer.status == 500:

@@ -42,7 +42,7 @@ class Dialect:
 
 
 _UNKNOWN_FIELD = re.compile(r'Unrecognized field "(\w+)"')
-_NO_REQUEST = re.compile(r"HTTP (404|405)")
+_NO_REQUEST = re.compile(r"HTTP (404|405)|^405 ")
 _OTHERWISE: Mapping[str, Mapping[str, object]] = {
     "owners": {"owners": "owner"},
     "owner": {"owners": "owners"},
