@@ -255,7 +255,7 @@ def test_letters_that_are_still_not_taken_do_not_stop_what_comes_after(
         server.choose = lambda request: fault if b"gold.bad" in request.body else None
         log.replay()
         log.add(events(1, first=26))
-        until(lambda: log.hurry() and others.numbers() == [25, 26])
+        until(lambda: log.hurry() and set(others.numbers()) == {25, 26})
         until(lambda: log.hurry() and log.asked() == 0)
     assert len(log.letters()) == 25
 
@@ -314,11 +314,12 @@ def test_everything_is_told_again_also_what_was_taken_beyond_the_position(
         log.told()
         server.choose = lambda request: away if b":number:1" in request.body else None
         log.add(events(2, tables=2, first=1))
-        until(lambda: others.numbers() == [0, 2] and log.sink()[1] > 0)
+        until(lambda: others.firsts() == [0, 2] and log.sink()[1] > 0)
+        before = others.numbers()
         server.choose = lambda _request: None
         asyncio.run(begin_again())
         log.told()
-    assert sorted(others.numbers()) == [0, 0, 1, 2, 2]
+    assert set(others.numbers()[len(before) :]) == {0, 1, 2}
 
 
 def test_what_retention_took_while_a_sink_was_away_is_said(

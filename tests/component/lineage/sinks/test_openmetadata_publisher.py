@@ -292,7 +292,7 @@ def test_whatever_goes_wrong_everything_arrives(
         return waiting[kind].pop(0) if request.method == "PUT" and waiting.get(kind) else None
 
     server.choose = choose
-    with publishing(graph.connection.info.dsn, server.url, seconds=1.0):
+    with publishing(graph.connection.info.dsn, server.url, seconds=1.0 if name == "slow" else 15.0):
         told(graph)
     assert row(graph)[3] == 0
     assert len(fake.edges) == 3
