@@ -21,6 +21,7 @@ from starlette.routing import Route
 from lakehold.lineage import ask, database, export, trino
 from lakehold.lineage.answer import AnswerError, Guarded, plain
 from lakehold.lineage.derive import Deriver
+from lakehold.lineage.ending import end
 from lakehold.lineage.event import Event, Rejected, parse, parse_batch
 from lakehold.lineage.explore import api, page
 from lakehold.lineage.explore.apart import Asking
@@ -69,10 +70,10 @@ class Service:
         finally:
             self.asking.close()
             await self._journal.stop()
-            for task in (deriver, graph):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            await end(deriver)
+            graph.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await graph
             await self._readers.close()
 
     async def receive(self, request: Request) -> Response:

@@ -8,7 +8,6 @@ outcome nobody learnt.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from lakehold.lineage.database import connect, passing
+from lakehold.lineage.ending import end
 from lakehold.lineage.event import Event, Rejected
 from lakehold.lineage.rows import insert, insert_rejected
 
@@ -85,9 +85,7 @@ class Journal:
             return
         while self._waiting and not self.down:
             await asyncio.sleep(0.01)
-        self._worker.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._worker
+        await end(self._worker)
         self._fail(len(self._waiting), "the service is stopping")
 
     async def append(self, events: Sequence[Event], rejected: Sequence[Rejected] = ()) -> Receipt:

@@ -177,6 +177,19 @@ def test_a_large_amount_of_what_was_withdrawn_goes(derived: Derived) -> None:
     assert derived.rows("SELECT 1 FROM node WHERE kind = 'file'") == []
 
 
+def test_what_edges_are_still_made_from_stays(derived: Derived) -> None:
+    derived.tell([copy("copy", 0)])
+    derived.execute(
+        "INSERT INTO node (namespace, name, kind, first_seen, last_seen) VALUES ('s3://b', 'f', 'file', now(), now())"
+    )
+    derived.execute("INSERT INTO due_pair (process_id, target_node) VALUES (-1, -1)")
+    apply(derived)
+    assert len(derived.rows("SELECT 1 FROM node WHERE kind = 'file'")) == 1
+    derived.drain()
+    apply(derived)
+    assert derived.rows("SELECT 1 FROM node WHERE kind = 'file'") == []
+
+
 def test_what_refers_to_what_is_removed_is_found_by_an_index(migrated: str) -> None:
     """Else each row that is removed costs a look at all of another table."""
     foreign = """

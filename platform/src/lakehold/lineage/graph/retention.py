@@ -114,7 +114,8 @@ DELETE FROM rederived WHERE run_id IN (
     SELECT run_id FROM rederived d WHERE d.at < now() - make_interval(days => %(history)s)
         AND NOT EXISTS (SELECT 1 FROM run r WHERE r.run_id = d.run_id) LIMIT %(most)s)
 """
-# A place that was taken for a file until it was known to be a table's; and what no name means any more.
+# A place that was taken for a file until it was known to be a table's; and what no name means any more. Edges that are
+# still to be made may come from it.
 _UNNAMED: LiteralString = """
 WITH old AS MATERIALIZED (
     SELECT node_id FROM node n WHERE n.kind IN ('file', 'other')
@@ -128,6 +129,7 @@ WITH old AS MATERIALIZED (
         AND NOT EXISTS (SELECT 1 FROM shape s JOIN writing w USING (shape_id) WHERE s.target_node = n.node_id)
         AND NOT EXISTS (SELECT 1 FROM statement s WHERE s.target_node = n.node_id)
         AND NOT EXISTS (SELECT 1 FROM assertion_result r WHERE r.node_id = n.node_id)
+        AND NOT EXISTS (SELECT 1 FROM due_pair)
     LIMIT %(most)s),
 edges AS (
     DELETE FROM edge WHERE target_node IN (SELECT node_id FROM old)

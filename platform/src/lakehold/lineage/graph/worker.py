@@ -20,6 +20,7 @@ from lakehold.errors import LakeholdError
 from lakehold.lineage import options
 from lakehold.lineage.catalog.reader import Reader
 from lakehold.lineage.database import connect, lost
+from lakehold.lineage.ending import end
 from lakehold.lineage.graph import derive, policy, take
 from lakehold.lineage.graph.readings import SqlReader
 from lakehold.lineage.sinks.group import Sinks, configured
@@ -117,9 +118,7 @@ async def _serve_parent(worker: Worker, reader: Reader | None, sinks: Sinks) -> 
     await asyncio.wait({parent, *work}, return_when=asyncio.FIRST_COMPLETED)
     broken = [task for task in work if task.done()]
     await sinks.stop()
-    for task in (parent, *work):
-        task.cancel()
-    await asyncio.gather(parent, *work, return_exceptions=True)
+    await end(parent, *work)
     for task in broken:
         # Neither ends by itself: this process does, with the reason, and the service starts another.
         task.result()

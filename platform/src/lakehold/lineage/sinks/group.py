@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
+from lakehold.lineage.ending import end
 from lakehold.lineage.sinks.model import Sink
 from lakehold.lineage.sinks.openlineage import OpenLineageSink
 from lakehold.lineage.sinks.openmetadata.publisher import OpenMetadataSink
@@ -39,8 +39,4 @@ class Sinks:
 
     async def stop(self) -> None:
         """Stop where each one is; what was taken but not written down is told again by the next process."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(*self._tasks)
