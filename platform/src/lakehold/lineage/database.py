@@ -34,9 +34,6 @@ def passing(problem: BaseException) -> bool:
     return lost(problem) or (state is not None and state.startswith(_PASSING))
 
 
-LOST = (psycopg.OperationalError, psycopg.InterfaceError)
-
-
 def parameters(application: str) -> dict[str, Any]:
     """Return the connection settings of one user of the database.
 
