@@ -126,7 +126,7 @@ def working(database: str, make: Callable[[], Sink]) -> Iterator[None]:
         thread.join()
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come"
@@ -146,7 +146,7 @@ def row(graph: MadeGraph) -> tuple[Any, ...]:
     return found or (False, 0, None, 0)
 
 
-def told(graph: MadeGraph, seconds: float = 30) -> None:
+def told(graph: MadeGraph, seconds: float = 60) -> None:
     """Wait until everything was told; how long a pause takes is not what these tests are about."""
 
     def through() -> bool:
