@@ -59,22 +59,21 @@ class Postgres:
     def data(self) -> Path:
         return self.folder / "data"
 
-    def _prepare(self, *command: str) -> None:
+    def create(self, cluster: Path) -> None:
+        """Begin as a copy of a cluster that has not run yet."""
         if os.geteuid() == 0:
             shutil.chown(self.folder, "nobody", "nogroup")
-        subprocess.run(self._command(*command), check=True, capture_output=True, cwd="/")
+        subprocess.run(self._command("cp", "-a", str(cluster), str(self.data)), check=True, cwd="/")
         self.start()
-
-    def copy(self, cluster: Path) -> None:
-        """Begin as a copy of a cluster that is stopped."""
-        self._prepare("cp", "-a", str(cluster), str(self.data))
-
-    def create(self) -> None:
-        self._prepare(
-            str(self.bin / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"
-        )
         with psycopg.connect(f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres", autocommit=True) as c:
             c.execute("CREATE DATABASE lineage")
+
+    def initialize(self) -> None:
+        """Make a new cluster, and do not start it."""
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "nobody", "nogroup")
+        made = ["-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run(self._command(str(self.bin / "initdb"), *made), check=True, capture_output=True, cwd="/")
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -161,16 +160,13 @@ class Service:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Path]:
-    """A cluster with an empty database, made once: to copy it takes a small part of the time."""
+    """A new cluster, made once: to copy it takes a small part of the time."""
     folder = Path(tempfile.mkdtemp(prefix="lakehold-test-"))
     server = Postgres(folder=folder, bin=postgres_bin())
     try:
-        server.create()
-        server.stop()
+        server.initialize()
         yield server.data
     finally:
-        if server.process is not None and server.process.poll() is None:
-            server.stop(signal.SIGQUIT)
         shutil.rmtree(folder)
 
 
@@ -179,7 +175,7 @@ def postgres(cluster: Path) -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="lakehold-test-"))
     server = Postgres(folder=folder, bin=postgres_bin())
     try:
-        server.copy(cluster)
+        server.create(cluster)
         yield server
     finally:
         if server.process is not None and server.process.poll() is None:

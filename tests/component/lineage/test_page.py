@@ -284,7 +284,7 @@ PLACES = {
 
 
 # In the dark only colours are others.
-RULES = {"light": "{}", "dark": "{runOnly: {type: 'tag', values: ['cat.color']}}"}
+RULES = {"light": "{}", "dark": "{runOnly: ['color-contrast', 'link-in-text-block']}"}
 
 
 @pytest.mark.parametrize(("visit", "rules"), RULES.items(), indirect=["visit"])
