@@ -252,3 +252,13 @@ def test_a_date_in_a_statement_makes_no_other_shape(derived: Derived) -> None:
     assert len(derived.rows("SELECT 1 FROM shape")) == 1
     (edge,) = derived.rows("SELECT expression FROM edge WHERE how = 'TRANSFORMATION'")
     assert "2013-01-03" in edge["expression"]
+
+
+def test_the_tables_a_statement_names_are_found_by_an_index(migrated: str) -> None:
+    from lakehold.lineage.graph import schemas
+
+    asked = {"catalog": "lakehouse", "words": ["flights"], "at": START}
+    with psycopg.connect(migrated) as connection:
+        connection.execute("SET enable_seqscan = off")
+        plan = connection.execute(f"EXPLAIN {schemas._COLUMNS}".encode(), asked).fetchall()
+    assert "node_word" in str(plan)

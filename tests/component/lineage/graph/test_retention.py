@@ -201,3 +201,12 @@ def test_what_refers_to_what_is_removed_is_found_by_an_index(migrated: str) -> N
                             AND i.indkey[0] = a.attnum)"""
     with psycopg.connect(migrated) as connection:
         assert connection.execute(foreign).fetchall() == []
+
+
+def test_what_every_run_and_event_moves_is_in_no_index(migrated: str) -> None:
+    """Else each of them writes a new entry in every index of the row."""
+    with psycopg.connect(migrated) as connection:
+        moved = connection.execute(
+            "SELECT indexdef FROM pg_indexes WHERE tablename IN ('edge', 'run') AND indexdef LIKE '%last\\_%'"
+        ).fetchall()
+    assert moved == []
