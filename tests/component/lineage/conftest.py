@@ -45,6 +45,8 @@ class Postgres:
     bin: Path
     port: int = field(default_factory=lambda: free_ports(1)[0])
     process: subprocess.Popen[bytes] | None = None
+    durable: bool = True
+    """Whether it waits for the disk."""
 
     @property
     def database(self) -> str:
@@ -79,7 +81,7 @@ class Postgres:
         self.process = subprocess.Popen(
             self._command(
                 str(self.bin / "postgres"), "-D", f"{self.folder}/data", "-p", str(self.port), "-k", "",
-                "-c", "listen_addresses=127.0.0.1",
+                "-c", "listen_addresses=127.0.0.1", "-c", f"fsync={'on' if self.durable else 'off'}",
             ),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -171,9 +173,15 @@ def cluster() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def postgres(cluster: Path) -> Iterator[Postgres]:
+def durable() -> bool:
+    """Whether the file's PostgreSQL waits for the disk; where nothing is about that, it need not."""
+    return True
+
+
+@pytest.fixture(scope="module")
+def postgres(cluster: Path, durable: bool) -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="lakehold-test-"))
-    server = Postgres(folder=folder, bin=postgres_bin())
+    server = Postgres(folder=folder, bin=postgres_bin(), durable=durable)
     try:
         server.create(cluster)
         yield server

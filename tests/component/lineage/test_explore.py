@@ -39,6 +39,11 @@ MONTH = BEGIN + timedelta(days=31)
 LATER = ["silver.flights.dep_delay -> gold.delays.mean_delay AGGREGATION"]
 
 
+@pytest.fixture(scope="module")
+def durable() -> bool:
+    return False
+
+
 @pytest.fixture
 def client(standing: Any) -> Iterator[httpx.Client]:
     with standing.client() as opened:

@@ -27,6 +27,11 @@ edges:
 """
 
 
+@pytest.fixture(scope="module")
+def durable() -> bool:
+    return False
+
+
 @pytest.fixture
 def made(standing: Any) -> Iterator[MadeGraph]:
     graph = MadeGraph(standing.database)

@@ -12,6 +12,11 @@ from made_graph import MadeGraph
 pytestmark = pytest.mark.component
 
 
+@pytest.fixture(scope="module")
+def durable() -> bool:
+    return False
+
+
 @pytest.fixture
 def anybody(standing: Any) -> Iterator[httpx.Client]:
     """A browser that has not logged in."""
