@@ -43,7 +43,7 @@ _CHANGES = frozenset({"merge", "update", "delete"})
 """Statements that keep the rest of the table: an engine that rewrites files tells each column as its own source."""
 
 RULES: tuple[Rule, ...] = (
-    Rule("trino", _CHANGES, "sql", "Trino tells no columns of MERGE, UPDATE and DELETE"),
+    Rule("trino", _CHANGES, "sql", "Trino tells no columns of MERGE and DELETE, and of UPDATE only those of values"),
     Rule("trino", frozenset({ANY}), "sql", "Trino tells which columns, not how, and nothing of joins and filters"),
     Rule("spark", _CHANGES, "sql", "Spark tells each column of a copy-on-write change as made from itself only"),
     Rule("spark", frozenset({ANY}), "sql", "Spark tells what its optimizer left, and looks through views"),
