@@ -165,6 +165,8 @@ def _files(site: Site) -> list[ConfigFile]:
         ConfigFile(path="etc/rules.json", text=json.dumps(rules(catalog), indent=2) + "\n"),
         ConfigFile(path="etc/group-provider.properties", text=properties(group)),
         ConfigFile(path="etc/group.db", text=groups()),
+        # At INFO it lists the value of every setting, the lineage service's token among them.
+        ConfigFile(path="etc/log.properties", text=properties({"Bootstrap": "WARN"})),
         ConfigFile(path="etc/lineage.properties", text=properties(lineage_properties(site))),
         ConfigFile(path=f"etc/catalog/{catalog}.properties", text=properties(trino_catalog_properties(site))),
         ConfigFile(path="etc/catalog/tpch.properties", text=properties({"connector.name": "tpch"})),
@@ -180,6 +182,7 @@ def _server_command(site: Site) -> list[str]:
         f"{site.artifacts['trino'] / 'lib'}/*",
         *node,
         f"-Dconfig={site.conf('trino') / 'etc' / 'config.properties'}",
+        f"-Dlog.levels-file={site.conf('trino') / 'etc' / 'log.properties'}",
         "io.trino.server.TrinoServer",
     ]
 
