@@ -114,6 +114,29 @@ def lineage_rows(lineage: Numbers) -> list[Row]:
     return [(key.replace("_", " "), str(value), "") for key, value in lineage.items()]
 
 
+def emitter_rows(outage: Numbers, malformed: Numbers) -> list[Row]:
+    """What an outage of the lineage service costs, and what malformed events do to it."""
+    longer = outage["longer_seconds"]
+    names = {"airflow": "An Airflow task", "trino": "A Trino statement", "spark": "A Spark job", "dbt": "dbt's models"}
+    answers = ", ".join(f"{count:,} times {status}" for status, count in malformed["answers"].items())
+    return [
+        *(
+            (
+                f"{name}: longer with the service down, refusing, hanging",
+                ", ".join(f"{longer[kind][task]} s" for kind in ("down", "refuses", "hangs")),
+                "at most 2 s",
+            )
+            for task, name in names.items()
+        ),
+        (
+            "Runs told of when the service is back: Spark, Trino",
+            ", ".join(f"{outage['runs_told_of'][kind]} of {outage['runs']}" for kind in ("spark", "trino")),
+            "",
+        ),
+        (f"{malformed['bodies']:,} malformed bodies", answers, "the service answers each and goes on"),
+    ]
+
+
 def table(title: str, rows: list[Row]) -> str:
     """Render one section."""
     lines = "\n".join(f"| {what} | {measured} | {promised} |" for what, measured, promised in rows)
@@ -132,9 +155,10 @@ Absolute numbers depend on the machine and on what else it does; ratios were mea
 
 {tables}
 How: `bench/stack.py` (start, memory, a day's run, dbt), `bench/airflow.py` (the same DAGs with our settings and with
-Airflow's own, one after the other), `bench/gates.py`, `bench/publishing.py`, `bench/maintenance.py` and
-`bench/lineage.py`. Each explains itself with `--help`; those of gates, publishing and maintenance fail when a
-promise is broken, and then this page is not written.
+Airflow's own, one after the other), `bench/gates.py`, `bench/publishing.py`, `bench/maintenance.py`,
+`bench/lineage.py`, `bench/lineage_outage.py` and `bench/lineage_malformed.py`. Each explains itself with `--help`;
+those of gates, publishing, maintenance, outages and malformed events fail when a promise is broken, and then this page
+is not written.
 """
 
 
@@ -146,6 +170,7 @@ def main() -> None:
         "Audit before publish": publishing_rows(run("publishing"), run("gates")),
         "Maintenance": maintenance_rows(run("maintenance")),
         "Lineage service": lineage_rows(run("lineage")),
+        "Lineage's emitters": emitter_rows(run("lineage_outage"), run("lineage_malformed")),
     }
     PAGE.write_text(page(sections, before), encoding="utf-8")
     sys.stderr.write(f"\nwrote {PAGE.relative_to(BENCH.parent)}\n")

@@ -11,6 +11,7 @@ group, where the tables written to are shadows, nothing of it is published.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
@@ -19,8 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bronze_reference import ensure_reference
 from lakehold.config import platform
+from lakehold.lineage.tell import Loaded, tell
 from lakehold.tables.shadow import written
-from landed import EXIT_BAD_INPUT, LandedFile, Landing, Refused, parse, stamped
+from landed import EXIT_BAD_INPUT, LANDING, LandedFile, Landing, Refused, parse, stamped
 from place import location_clause
 from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType, TimestampType
@@ -107,19 +109,35 @@ def write(spark: SparkSession, tables: list[pa.Table], loaded: list[date]) -> No
     replace_days(spark, TABLE, rows, loaded)
 
 
+def loaded(days: Iterable[date]) -> Loaded:
+    """Say where the rows are from: Spark is given them as they are, and has not seen the files."""
+    same = {field.name: [field.name] for field in FLIGHTS.fields}
+    return Loaded(
+        table="bronze.flights",
+        source=f"s3://{LANDING}/flights",
+        files=[f"s3://{LANDING}/{key_of(day)}" for day in days],
+        columns={**same, "flight_date": ["year", "month", "day"]},
+    )
+
+
 def main() -> int:
     """Load the interval; 0 when every file of it is loaded."""
     wanted = interval.from_command_line(__doc__)
-    landing = Landing(platform.load().s3)
+    known = platform.load()
+    landing = Landing(known.s3)
     with ThreadPoolExecutor(1) as aside:
         # Java needs seconds for it, in which Python reads the files.
         session = aside.submit(SparkSession.builder.getOrCreate)
         tables, refused = read_days(landing, wanted)
         spark = session.result()
-    refused += ensure_reference(spark, landing)
+    bad, loads = ensure_reference(spark, landing)
+    refused += bad
     if tables:
         write(spark, list(tables.values()), list(tables))
+        loads.append(loaded(tables))
     spark.stop()
+    if why := tell(loads, known):
+        print(f"warning: lineage is not told of the landed files: {why}", file=sys.stderr)
     rows = sum(table.num_rows for table in tables.values())
     print(f"{TABLE}: {rows} rows of {len(tables)} of {len(wanted)} days, {wanted[0]} to {wanted[-1]}")
     if not refused:

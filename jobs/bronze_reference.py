@@ -6,8 +6,9 @@ import sys
 from dataclasses import dataclass
 
 import pyarrow as pa
+from lakehold.lineage.tell import Loaded
 from lakehold.tables.shadow import written
-from landed import Landing, Refused, parse
+from landed import LANDING, Landing, Refused, parse
 from place import folder_for
 from pyspark.sql import SparkSession
 from pyspark.sql.types import DataType, DoubleType, IntegerType, StringType, StructField, StructType, TimestampType
@@ -95,12 +96,14 @@ def _replace(spark: SparkSession, table: str, rows: pa.Table, properties: dict[s
     writer.createOrReplace()
 
 
-def ensure_reference(spark: SparkSession, landing: Landing) -> list[Refused]:
-    """Make every reference table hold its landed file. A refused file leaves its table as it was.
+def ensure_reference(spark: SparkSession, landing: Landing) -> tuple[list[Refused], list[Loaded]]:
+    """Make every reference table hold its landed file; returns what was refused, and what was loaded.
 
-    A key that occurs twice is a reason to refuse: joined to it, flights would be counted twice.
+    A refused file leaves its table as it was. A key that occurs twice is a reason to refuse: joined to it, flights
+    would be counted twice.
     """
     bad: list[Refused] = []
+    loaded: list[Loaded] = []
     for name, file in zip(REFERENCES, landing.read([f"reference/{name}.csv" for name in REFERENCES]), strict=True):
         reference, table = REFERENCES[name], f"lakehouse.{written(f'bronze.{name}')}"
         if isinstance(file, Refused):
@@ -117,4 +120,7 @@ def ensure_reference(spark: SparkSession, landing: Landing) -> list[Refused]:
             continue
         _replace(spark, table, rows, {"comment": reference.comment, SOURCE_SUM: file.sha256})
         print(f"{table}: {rows.num_rows} rows")
-    return bad
+        source = f"s3://{LANDING}/{file.key}"
+        same = {column: [column] for column in rows.column_names}
+        loaded.append(Loaded(table=f"bronze.{name}", source=source, files=[source], columns=same))
+    return bad, loaded

@@ -85,3 +85,29 @@ def test_gold_is_made_of_silver(day_run: tuple[RunningPlatform, str]) -> None:
     marts = {"delays", "carrier_month", "routes", "aircraft_use", "weather_impact"}
     assert {f"lakehouse.gold.{name}" for name in marts} <= written
     assert "lakehouse.silver.flights" in {item["name"] for run in writers for item in run["inputs"]}
+
+
+@pytest.fixture(scope="module")
+def graph(day_run: tuple[RunningPlatform, str]) -> RunningPlatform:
+    """The platform, once its graph has every column of the job from where a person drew it."""
+    platform, _ = day_run
+    deadline = time.monotonic() + 60
+    while True:
+        done = platform.lakehold("lineage", "assert", "tests/golden/flights_daily.yml", check=False)
+        if done.returncode == 0:
+            return platform
+        # The graph follows the events, and those of the last task come after the run.
+        assert time.monotonic() < deadline, done.stdout + done.stderr
+        time.sleep(2)
+
+
+def test_a_gold_column_is_followed_to_its_landed_file(graph: RunningPlatform) -> None:
+    up = graph.lakehold("lineage", "show", "gold.delays.on_time_rate", "--up", "--depth", "4", "--values").stdout
+    assert "s3://landing/flights#arr_delay  IDENTITY" in up
+
+
+def test_a_landed_column_has_an_impact_on_gold(graph: RunningPlatform) -> None:
+    reached = json.loads(graph.lakehold("lineage", "impact", "s3://landing/flights#arr_delay", "--json").stdout)
+    columns = {(one["title"], column["name"]) for one in reached["tables"] for column in one["columns"]}
+    assert {("gold.delays", "on_time_rate"), ("gold.carrier_month", "on_time_rank")} <= columns
+    assert {process["name"] for process in reached["processes"]} >= {"flights_daily.silver.join", "dbt:delays"}

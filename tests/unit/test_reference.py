@@ -6,6 +6,7 @@ from pathlib import Path
 from lakehold import errors
 from lakehold.config.settings import Settings
 from lakehold.lineage.ask import QUESTIONS
+from lakehold.lineage.explore import api
 from pydantic import BaseModel
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -42,4 +43,12 @@ def test_the_filters_of_the_lineage_service() -> None:
     for name, question in QUESTIONS.items():
         (line,) = [line for line in page.splitlines() if f"GET /api/v1/{name}`" in line]
         for key in question.filters:
+            assert f"`{key}`" in line, (name, key)
+
+
+def test_the_parameters_of_the_graph_s_questions() -> None:
+    page = (REFERENCE / "lineage.md").read_text(encoding="utf-8")
+    for name, (_, parameters) in api.QUESTIONS.items():
+        (line,) = [line for line in page.splitlines() if line.startswith("| ") and f"`GET /api/v1/{name}`" in line]
+        for key in parameters:
             assert f"`{key}`" in line, (name, key)

@@ -71,6 +71,12 @@ class ConflictError(LakeholdError):
     exit_code = 9
 
 
+class DifferenceError(LakeholdError):
+    """What is there is not what a file asserts."""
+
+    exit_code = 10
+
+
 class BusyError(LakeholdError):
     """Another run is working on the same tables; trying again later may help."""
 

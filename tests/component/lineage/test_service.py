@@ -173,7 +173,7 @@ def test_the_graph_can_be_made_again_from_the_journal(client: httpx.Client, data
     assert client.post("/api/v1/lineage/batch", json=[start, fail]).status_code == 201
     before = eventually(client, "/api/v1/runs", lambda rows: rows and rows[0]["state"] == "FAIL")
     with psycopg.connect(database) as connection:
-        connection.execute("TRUNCATE run_dataset, run, dataset, job")
+        connection.execute("TRUNCATE run_dataset, run, dataset, job CASCADE")
         connection.execute("UPDATE stage SET position = 0")
     assert client.post("/api/v1/lineage", json=start).status_code == 201
     assert eventually(client, "/api/v1/runs", lambda rows: rows and rows[0]["events"] == 2) == before
@@ -188,7 +188,8 @@ def test_a_database_that_refuses_costs_the_sender_only_a_retry(client: httpx.Cli
         connection.execute("ALTER TABLE elsewhere RENAME TO event")
         connection.execute("ALTER TABLE aside RENAME TO rejected")
     assert client.post("/api/v1/lineage", json=an_event()).status_code == 201
-    eventually(client, "/api/v1/stages", lambda rows: [row["behind"] for row in rows] == [0])
+    graph = {"graph", "graph2"}
+    eventually(client, "/api/v1/stages", lambda rows: {row["behind"] for row in rows if row["name"] in graph} == {0})
 
 
 def test_what_the_database_refuses_is_kept_aside_and_spares_its_neighbours(client: httpx.Client, database: str) -> None:

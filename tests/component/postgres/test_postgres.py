@@ -10,6 +10,7 @@ import pytest
 from lakehold.components.postgres import POSTGRES, ROLES, cluster
 from lakehold.components.postgres_ready import is_ready
 from lakehold.components.postgres_roles import DATABASES
+from lakehold.tables import bootstrap
 
 pytestmark = pytest.mark.component
 
@@ -58,7 +59,7 @@ def test_a_wrong_or_missing_password_is_refused(server: Any, user: str, password
         connect(server, user, "postgres", password=password)
 
 
-@pytest.mark.parametrize("role", DATABASES["catalog"])
+@pytest.mark.parametrize("role", bootstrap.ROLES)
 def test_an_engine_changes_rows_of_the_catalog_and_nothing_else(server: Any, role: str) -> None:
     with connect(server, role, "catalog") as connection:
         connection.execute("INSERT INTO iceberg_tables VALUES ('scratch', 'n', 't', 'a', NULL, 'TABLE')")
@@ -80,6 +81,22 @@ def test_an_engine_changes_rows_of_the_catalog_and_nothing_else(server: Any, rol
             connection.autocommit = True
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
+
+
+@pytest.mark.parametrize("role", bootstrap.READERS)
+def test_a_reader_of_the_catalog_changes_nothing_in_it(server: Any, role: str) -> None:
+    with connect(server, role, "catalog") as connection:
+        connection.execute("SELECT * FROM iceberg_tables")
+    for statement in (
+        "INSERT INTO iceberg_tables VALUES ('scratch', 'n', 't', 'a', NULL, 'TABLE')",
+        "UPDATE iceberg_tables SET metadata_location = 'b'",
+        "DELETE FROM iceberg_tables",
+        "TRUNCATE iceberg_tables",
+        "CREATE TABLE public.mine (a int)",
+        "DELETE FROM audit.publications",
+    ):
+        with connect(server, role, "catalog") as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
 
 
 def test_airflow_makes_tables_in_its_own_database_and_cannot_drop_it(server: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -15,14 +16,18 @@ import pytest
 from lakehold.cli.sql import connect
 from lakehold.components.airflow_tasks import platform_of
 from lakehold.components.model import Site
+from lakehold.config.ancestry import Ancestor, Ancestry, spark_conf
 from lakehold.config.platform import S3Address
 from lakehold.pipelines import spark_submit
 from lakehold.pipelines.delivery import Delivery, Sender, flights, references
+from lakehold.pipelines.spool import Spool
 from lakehold.release.store import Store
 from lakehold.tables.catalog import REGION, s3_endpoint
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TABLES = ("bronze.flights", "silver.flights")
+TASK = Ancestor("lakehold", "flights_daily.bronze.load", "013bf368-5800-7e11-a5f4-ac7a0434c387")
+RUN = Ancestor("lakehold", "flights_daily", "013bf368-5800-798a-b6cb-ade3d0a16315")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Flights:
     site: Site
     folder: Path
     year: dict[str, Delivery]
+    told: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """The lineage events of every program so far: there is no service that takes them."""
 
     def deliver(self, *days: str) -> None:
         """Deliver days as they were."""
@@ -65,20 +72,26 @@ class Flights:
         described = self.folder / "platform.json"
         described.write_text(platform.dumps(), encoding="utf-8")
         archive = spark_submit.archive(platform)
-        result = subprocess.run(
-            [*spark_submit.command(platform, archive.flags("test"), {}, program), *arguments],
-            env={
-                **spark_submit.environment(platform),
-                "HOME": os.environ.get("HOME", "/"),
-                "PYTHONPATH": f"{REPOSITORY / 'platform' / 'src'}:{REPOSITORY / 'jobs'}",
-                "LAKEHOLD_PLATFORM": str(described),
-            },
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        with Spool(self.folder, "test", platform.lineage, print) as spool:
+            conf = {**spark_conf(Ancestry(task=TASK, root=RUN)), **spool.conf()}
+            result = subprocess.run(
+                [*spark_submit.command(platform, archive.flags("test"), conf, program), *arguments],
+                env={
+                    **spark_submit.environment(platform),
+                    "HOME": os.environ.get("HOME", "/"),
+                    "PYTHONPATH": f"{REPOSITORY / 'platform' / 'src'}:{REPOSITORY / 'jobs'}",
+                    "LAKEHOLD_PLATFORM": str(described),
+                },
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
         archive.keep("test")
+        kept = self.folder / "test.left.jsonl"
+        if kept.exists():
+            self.told.extend(json.loads(line) for line in kept.read_bytes().splitlines())
+            kept.unlink()
         return result
 
     def load(self, *days: str) -> None:

@@ -88,3 +88,24 @@ def _quarantined(airline: Flights, day: str) -> list[dict[str, list[str]]]:
     assert {key.rpartition(".")[2] for key in keys} == {"csv", "json"}
     bodies = [s3.get_object(Bucket="quarantine", Key=key)["Body"].read() for key in keys if key.endswith("json")]
     return [json.loads(body) for body in bodies]
+
+
+def test_a_job_tells_of_itself_by_a_file_and_below_its_task(airline_and_jobs: Flights) -> None:
+    if not airline_and_jobs.told:
+        airline_and_jobs.deliver(DAYS[0])
+        airline_and_jobs.load(DAYS[0], DAYS[1])
+    told = airline_and_jobs.told
+    jobs = {event["run"]["runId"]: event["job"]["facets"]["jobType"]["jobType"] for event in told}
+    parents = {event["run"]["runId"]: event["run"]["facets"]["parent"] for event in told}
+    for run, parent in parents.items():
+        above = parent["job"]["name"] if jobs[run] == "APPLICATION" else jobs[parent["run"]["runId"]]
+        assert above in ("flights_daily.bronze.load", "APPLICATION")
+        assert parent["root"]["job"]["name"] == "flights_daily"
+    written = {
+        identifier["name"]
+        for event in told
+        if event["eventType"] == "COMPLETE"
+        for dataset in event["outputs"]
+        for identifier in dataset["facets"].get("symlinks", {}).get("identifiers", ())
+    }
+    assert {"bronze.flights", "silver.flights"} <= written

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,16 @@ import httpx
 import psutil
 import pytest
 import requests
-from lakehold.components.trino import TRINO, USERS, url
+from lakehold.components.trino import TRINO, url
+from lakehold.components.trino_rules import OBSERVER, PEOPLE, SERVICES
+from lakehold.config.ancestry import Ancestor, Ancestry, trino_tags
+from lakehold.lineage.catalog.history import History
+from lakehold.lineage.catalog.source import Trino
+from lakehold.lineage.trino import run_id
 from trino.auth import BasicAuthentication
 from trino.dbapi import connect
 from trino.exceptions import HttpError, TrinoUserError
+from trino_ear import Ear, listening
 
 pytestmark = pytest.mark.component
 
@@ -53,7 +62,7 @@ def refusal(lab: Any, user: str, statement: str) -> str:
     return str(refused.value.error_name)
 
 
-@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("user", [*PEOPLE, *SERVICES])
 def test_everyone_logs_in_with_the_generated_password(trino: Any, user: str) -> None:
     assert sql(trino, user, "SELECT current_user") == [[user]]
 
@@ -276,3 +285,123 @@ def test_schemas_lie_in_the_warehouse_and_the_task_runs_again(trino: Any) -> Non
 def test_the_rules_on_disk_are_valid_json_and_say_what_the_declaration_says(trino: Any) -> None:
     written = json.loads((trino.site.conf("trino") / "etc" / "rules.json").read_text())
     assert written["impersonation"][0]["allow"] is False
+
+
+def test_the_lineage_service_looks_at_the_queries_of_others_and_runs_none(trino: Any) -> None:
+    site = trino.site
+    assert refusal(trino, OBSERVER, "SELECT 1") == "PERMISSION_DENIED"
+    own = Ancestry(
+        task=Ancestor("lakehold", "flights_daily.gold.marts.build", "013bf368-5800-7e11-a5f4-ac7a0434c387"),
+        root=Ancestor("lakehold", "flights_daily", "013bf368-5800-798a-b6cb-ade3d0a16315"),
+    )
+    session = requests.Session()
+    session.trust_env, session.verify = False, str(site.tls / "ca.pem")
+    select = "SELECT carrier, max(arr_delay) AS worst FROM lakehouse.silver.flights GROUP BY 1"
+    statement = f"CREATE TABLE lakehouse.gold.told AS {select}"
+    with connect(
+        host="127.0.0.1",
+        port=site.ports["trino"],
+        http_session=session,
+        http_scheme="https",
+        user="dbt",
+        auth=BasicAuthentication("dbt", site.secrets["trino.dbt"]),
+        client_tags=trino_tags(own),
+        catalog="lakehouse",
+    ) as connection:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.fetchall()
+        query = str(cursor.query_id)
+    known = History(
+        Trino(
+            url=url(site),
+            ca=str(site.tls / "ca.pem"),
+            user=OBSERVER,
+            password=site.secrets[f"trino.{OBSERVER}"],
+            trusted=frozenset({"dbt"}),
+        )
+    )
+    body = asyncio.run(known.event(query))
+    assert body is not None
+    event = json.loads(body)
+    assert (event["eventType"], event["run"]["runId"]) == ("COMPLETE", str(run_id(query)))
+    assert event["job"]["facets"]["sql"]["query"] == statement
+    assert event["run"]["facets"]["parent"]["job"]["name"] == "flights_daily.gold.marts.build"
+    assert event["run"]["facets"]["lakehold_query"]["user"] == "dbt"
+    assert [one["name"] for one in event["inputs"]] == ["lakehouse.silver.flights"]
+    assert [one["name"] for one in event["outputs"]] == ["lakehouse.gold.told"]
+    assert event["outputs"][0]["namespace"] == f"trino://127.0.0.1:{site.ports['trino']}"
+    assert asyncio.run(known.event("20131201_000000_00000_abcde")) is None
+
+
+@pytest.fixture
+def ear(trino: Any) -> Iterator[Ear]:
+    with listening(trino.site) as found:
+        yield found
+
+
+def test_trino_tells_of_a_query_who_asked_and_what_it_read_and_wrote(trino: Any, ear: Ear) -> None:
+    sql(trino, "engineer", "CREATE TABLE lakehouse.silver.heard AS SELECT carrier c FROM lakehouse.silver.flights")
+    assert ear.hears("silver.heard", "START")["job"]["namespace"] == "lakehold"
+    event = ear.hears("silver.heard")
+    said = event["run"]["facets"]["lakehold_query"]
+    assert (said["user"], said["query_type"], said["model"]) == ("engineer", "INSERT", None)
+    assert event["run"]["runId"] == str(run_id(said["query_id"]))
+    where = f"trino://127.0.0.1:{trino.site.ports['trino']}"
+    assert [(one["namespace"], one["name"]) for one in event["inputs"]] == [(where, "lakehouse.silver.flights")]
+    (wrote,) = event["outputs"]
+    assert (wrote["namespace"], wrote["name"]) == (where, "lakehouse.silver.heard")
+    assert wrote["facets"]["columnLineage"]["fields"]["c"]["inputFields"] == [
+        {"namespace": where, "name": "lakehouse.silver.flights", "field": "carrier"}
+    ]
+    assert wrote["outputFacets"]["outputStatistics"]["rowCount"] == 1
+
+
+def test_trino_tells_of_a_query_that_failed(trino: Any, ear: Ear) -> None:
+    refusal(
+        trino, "engineer", "INSERT INTO lakehouse.silver.flights SELECT carrier, 1 / 0 FROM lakehouse.silver.flights"
+    )
+    assert "Division by zero" in ear.hears("1 / 0", "FAIL")["run"]["facets"]["errorMessage"]["message"]
+
+
+def test_no_query_waits_for_lineage_and_what_was_not_taken_comes_again(trino: Any, ear: Ear) -> None:
+    ear.answering.clear()
+    ear.status = 503
+    sql(trino, "engineer", "CREATE OR REPLACE TABLE lakehouse.silver.heard AS SELECT 'waited for nobody' AS c")
+    # The query has ended while no request of Trino's was answered.
+    assert not ear.answering.is_set()
+    ear.hears("waited for nobody")
+    ear.answering.set()
+    ear.hears("waited for nobody", times=2)
+    ear.status = 201
+
+
+def test_lineage_covers_every_kind_of_statement(trino: Any) -> None:
+    trino.start("lineage")
+    table = "lakehouse.gold.covered"
+    for statement in (
+        f"CREATE TABLE {table} (carrier varchar, arr_delay integer)",
+        f"INSERT INTO {table} SELECT carrier, arr_delay FROM lakehouse.silver.flights",
+        f"INSERT INTO {table} VALUES ('AA', 1), ('BB', 2)",
+        f"UPDATE {table} SET arr_delay = arr_delay + 1 WHERE carrier = 'AA'",
+        f"DELETE FROM {table} WHERE carrier = 'BB'",
+        f"MERGE INTO {table} t USING lakehouse.silver.flights s ON t.carrier = s.carrier "
+        "WHEN MATCHED THEN UPDATE SET arr_delay = s.arr_delay",
+        f"ALTER TABLE {table} EXECUTE optimize",
+        f"DELETE FROM {table}",
+        f"CREATE OR REPLACE TABLE {table} AS SELECT carrier FROM lakehouse.silver.flights",
+        f"CREATE VIEW {table}_view AS SELECT carrier FROM {table}",
+    ):
+        sql(trino, "admin", statement)
+    (count,) = sql(trino, "admin", 'SELECT count(*) FROM lakehouse.gold."covered$snapshots"')[0]
+    site = trino.site
+    token = {"Authorization": f"Bearer {site.secrets['lineage.token']}"}
+    address = f"http://127.0.0.1:{site.ports['lineage']}/api/v1/coverage"
+    deadline = time.monotonic() + 60
+    for name, expected in (("gold.covered", count), ("gold.covered_view", 1)):
+        while True:
+            found = httpx.get(address, params={"table": name}, headers=token, trust_env=False).json()
+            if found["explained"] == expected == found["snapshots"]:
+                break
+            assert time.monotonic() < deadline, found
+            time.sleep(0.5)

@@ -76,7 +76,8 @@ def test_every_address_is_on_loopback(site: Site) -> None:
 
 def test_lineage_never_holds_a_task_up(site: Site) -> None:
     transport = json.loads(parsed(site)["openlineage"]["transport"])
-    assert (transport["timeout"], transport["retry"]["total"]) == (1, 0)
+    assert 2 * transport["timeout"] < 2, "a task posts twice"
+    assert transport["retry"]["total"] == 0
 
 
 def test_stock_settings_for_comparison_leave_the_tuning_out(site: Site) -> None:

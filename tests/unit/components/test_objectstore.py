@@ -21,6 +21,13 @@ def test_a_reader_gets_no_action_that_changes_anything() -> None:
     assert not [action for action in actions if not action.startswith(("s3:Get", "s3:List"))]
 
 
+def test_who_may_read_some_objects_only_lists_none() -> None:
+    (document,) = policies([Grant(user="lineage", bucket="lake", prefix="wh/", only="*/metadata/*.json")]).values()
+    (statement,) = document["Statement"]
+    assert statement["Action"] == ["s3:GetObject"]
+    assert statement["Resource"] == ["arn:aws:s3:::lake/wh/*/metadata/*.json"]
+
+
 def test_nobody_may_administer_and_everybody_is_known() -> None:
     documents = policies(grants("s3://lakehouse/"))
     assert set(documents) == {"lakehouse", "landing", "quarantine"}

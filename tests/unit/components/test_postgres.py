@@ -8,6 +8,7 @@ from lakehold.components.postgres import POSTGRES, ROLES, server_settings
 from lakehold.components.postgres_roles import DATABASES, OWNERS
 from lakehold.components.reference import example_site
 from lakehold.components.registry import COMPONENTS
+from lakehold.tables.bootstrap import READERS
 
 SITE = example_site(COMPONENTS)
 
@@ -34,6 +35,6 @@ def test_the_port_is_the_site_s() -> None:
     assert "port = '15432'" in text("postgresql.conf")
 
 
-def test_every_role_has_one_database_and_owns_none_of_the_catalog() -> None:
-    assert sorted(role for roles in DATABASES.values() for role in roles) == sorted(ROLES)
+def test_every_role_has_one_database_and_owns_none_of_the_catalog_that_some_may_read() -> None:
+    assert sorted(role for roles in DATABASES.values() for role in roles) == sorted([*ROLES, *READERS])
     assert "catalog" not in OWNERS

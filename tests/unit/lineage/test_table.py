@@ -1,5 +1,6 @@
 import pytest
-from lakehold.cli.lineage import duration, flow, moment
+from lakehold.cli.lineage import duration, flow
+from lakehold.cli.lineage_site import moment
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,14 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from lakehold.cli.context import OUT, Context
-from lakehold.lineage.client import ask
+from lakehold.cli.context import OUT
+from lakehold.cli.lineage_coverage import coverage
+from lakehold.cli.lineage_graph import assert_, diff, impact, show
+from lakehold.cli.lineage_page import page
+from lakehold.cli.lineage_sinks import letters, replay, sinks
+from lakehold.cli.lineage_site import LineageSite, moment
 
-_STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan"}
+_STATE_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "RUNNING": "cyan", "CLOSED": "dim"}
 _LONG = {"job", "dataset", "namespace", "inputs → outputs", "parent", "reason", "begins with"}
 """Columns that may break over lines where the terminal is narrow."""
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, instead of a table.")
@@ -32,7 +36,7 @@ def lineage() -> None:
 @lineage.command()
 @click.option("--job", default="", help="Only jobs whose name contains this.")
 @click.option("--dataset", default="", help="Only runs that read or wrote a dataset whose name contains this.")
-@click.option("--state", default="", help="Only runs in this state: RUNNING, COMPLETE, FAIL or ABORT.")
+@click.option("--state", default="", help="Only runs in this state: RUNNING, COMPLETE, FAIL, ABORT or CLOSED.")
 @click.option("--parent", default="", help="Only runs started by the run of this id.")
 @click.option("--since", default="", help="Only runs begun at or after this time (ISO 8601).")
 @_LIMIT
@@ -114,8 +118,7 @@ def events(as_json: bool, rejected: bool, **filters: str | int) -> None:
 
 
 def _show(list_: str, filters: Mapping[str, str | int], columns: Sequence[Column], as_json: bool) -> None:
-    url, token = _service()
-    rows = ask(url, token, list_, filters)
+    rows = LineageSite().rows(list_, filters)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -134,11 +137,6 @@ def _show(list_: str, filters: Mapping[str, str | int], columns: Sequence[Column
 def _plain(cell: str | Text) -> Text:
     """Keep square brackets in names from being read as markup."""
     return cell if isinstance(cell, Text) else Text(cell)
-
-
-def moment(text: str | None) -> str:
-    """Return a time of the service to the second, ``2026-11-21 08:30:00``."""
-    return "" if text is None else text[:19].replace("T", " ")
 
 
 def duration(start: str | None, end: str | None) -> str:
@@ -163,7 +161,5 @@ def _short(dataset: Any) -> str:
     return name if len(name) <= 60 else "…" + name[-59:]
 
 
-def _service() -> tuple[str, str]:
-    """Return the service's address and token of the installation the command runs in."""
-    site = Context().existing_site()
-    return f"http://{site.host}:{site.ports['lineage']}", site.secrets["lineage.token"]
+for _verb in (coverage, show, impact, diff, assert_, page, letters, replay, sinks):
+    lineage.add_command(_verb)

@@ -53,8 +53,8 @@ def cli() -> None:
 
     \b
     Exit codes: 0 well, 2 wrong usage, 3 configuration, 4 artifacts, 5 a start failed, 6 not running or not healthy,
-    7 a run or statement failed, 8 refused input, 9 somebody else was faster, 75 busy, 130 interrupted,
-    1 anything else.
+    7 a run or statement failed, 8 refused input, 9 somebody else was faster, 10 not what a file asserts, 75 busy,
+    130 interrupted, 1 anything else.
     """
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lakehold.cli.context import OUT, Context
 from lakehold.cli.engine import ask, engine
-from lakehold.cli.lineage import moment
+from lakehold.cli.lineage_site import moment
 from lakehold.cli.tables_maintain import maintain, plan, status
 
 PROGRAM = "lakehold.tables.run"

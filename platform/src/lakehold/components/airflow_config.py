@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from lakehold.components.model import Site
+from lakehold.config import posting
 
 Config = Mapping[str, Mapping[str, object]]
 
@@ -160,7 +161,8 @@ def _openlineage(site: Site) -> dict[str, object]:
         "type": "http",
         "url": f"http://{site.host}:{site.ports['lineage']}",
         "endpoint": "api/v1/lineage",
-        "timeout": 1,
+        # A task posts at its begin and at its end, and waits for both.
+        "timeout": posting.PATIENCE_SECONDS,
         "auth": {"type": "api_key", "apiKey": site.secrets["lineage.token"]},
         # With the default retries a sink that is down holds a task's slot for 18 s.
         "retry": {"total": 0},

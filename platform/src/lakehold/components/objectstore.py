@@ -7,7 +7,7 @@ from lakehold.tables.catalog import REGION, s3_endpoint
 
 ROOT = "root"
 """Access key of the store's administrator; only the bootstrap uses it."""
-USERS = ("trino", "spark", "engine", "airflow", "delivery")
+USERS = ("trino", "spark", "engine", "airflow", "delivery", "lineage")
 """Access keys; ``objectstore_policy`` says what each may do."""
 
 

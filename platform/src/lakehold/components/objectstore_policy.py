@@ -24,12 +24,16 @@ _WRITE_BUCKET = ("s3:ListBucketMultipartUploads",)
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """``user`` may read, and write if ``write``, the objects of ``bucket`` whose key begins with ``prefix``."""
+    """``user`` may read, and write if ``write``, the objects of ``bucket`` whose key begins with ``prefix``.
+
+    With ``only`` it is those whose key goes on as this pattern says, and they cannot be listed.
+    """
 
     user: str
     bucket: str
     prefix: str = ""
     write: bool = False
+    only: str = ""
 
 
 def grants(warehouse: str) -> tuple[Grant, ...]:
@@ -39,6 +43,8 @@ def grants(warehouse: str) -> tuple[Grant, ...]:
         Grant(user="trino", bucket=bucket, prefix=prefix, write=True),
         Grant(user="spark", bucket=bucket, prefix=prefix, write=True),
         Grant(user="engine", bucket=bucket, prefix=prefix, write=True),
+        # Names, columns and snapshots of tables, and not one of their rows.
+        Grant(user="lineage", bucket=bucket, prefix=prefix, only="*/metadata/*.metadata.json"),
         Grant(user="delivery", bucket=LANDING, write=True),
         Grant(user="spark", bucket=LANDING),
         Grant(user="airflow", bucket=LANDING),
@@ -66,6 +72,9 @@ def policies(rights: Iterable[Grant]) -> dict[str, dict[str, Any]]:
 def _statements(grant: Grant) -> list[dict[str, Any]]:
     arn = f"arn:aws:s3:::{grant.bucket}"
     principal = {"AWS": [grant.user]}
+    if grant.only:
+        resource = f"{arn}/{grant.prefix}{grant.only}"
+        return [{"Effect": "Allow", "Principal": principal, "Action": ["s3:GetObject"], "Resource": [resource]}]
     return [
         {
             "Effect": "Allow",

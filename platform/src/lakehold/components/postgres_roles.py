@@ -18,7 +18,7 @@ from lakehold.components.postgres import ROLES, SUPERUSER
 from lakehold.tables import bootstrap
 
 DATABASES: Mapping[str, tuple[str, ...]] = {
-    bootstrap.DATABASE: bootstrap.ROLES,
+    bootstrap.DATABASE: (*bootstrap.ROLES, *bootstrap.READERS),
     "airflow": ("airflow",),
     "lineage": ("lineage",),
 }

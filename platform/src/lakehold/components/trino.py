@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import bcrypt
 
 from lakehold.components.model import Component, ConfigFile, Http, Process, Site, Task
-from lakehold.components.trino_rules import PEOPLE, SERVICES, groups, rules
+from lakehold.components.trino_rules import OBSERVER, PEOPLE, SERVICES, groups, rules
 from lakehold.tables.catalog import trino_catalog_properties
 
-USERS = (*PEOPLE, *SERVICES)
+USERS = (*PEOPLE, *SERVICES, OBSERVER)
 """Everyone who may log in; the password is the secret ``trino.<user>``."""
 
 _BCRYPT_COST = 10
@@ -73,7 +73,7 @@ def server_properties(site: Site) -> dict[str, str]:
         "http-server.log.enabled": "false",
         "password-authenticator.config-files": str(etc / "password-authenticator.properties"),
         "access-control.config-files": str(etc / "access-control.properties"),
-        "event-listener.config-files": str(etc / "openlineage.properties"),
+        "event-listener.config-files": str(etc / "lineage.properties"),
         "internal-communication.shared-secret": site.secrets["trino.shared-secret"],
         "internal-communication.https.required": "true",
         "internal-communication.https.truststore.path": str(site.tls / "ca.pem"),
@@ -101,19 +101,22 @@ def node_properties(site: Site) -> dict[str, str]:
 
 
 def lineage_properties(site: Site) -> dict[str, str]:
-    """The OpenLineage listener: a query waits a second at most for the lineage service, and never fails with it."""
+    """The listener that tells the lineage service of every query, beside the query: none waits for it.
+
+    Trino's OpenLineage listener stands in the query's way for a request at its begin, which a dbt model pays for each
+    of its statements while the service hangs; it tries once, and it names neither the user nor the client tags.
+    """
     return {
-        "event-listener.name": "openlineage",
-        "openlineage-event-listener.trino.uri": url(site),
-        "openlineage-event-listener.namespace": "lakehold",
-        "openlineage-event-listener.transport.type": "http",
-        "openlineage-event-listener.transport.url": f"http://{site.host}:{site.ports['lineage']}",
-        "openlineage-event-listener.transport.endpoint": "/api/v1/lineage",
-        "openlineage-event-listener.transport.api-key": site.secrets["lineage.token"],
-        "openlineage-event-listener.transport.timeout": "1s",
-        "openlineage-event-listener.trino.include-query-types": (
-            "INSERT,MERGE,UPDATE,DELETE,ALTER_TABLE_EXECUTE,DATA_DEFINITION"
+        "event-listener.name": "http",
+        "http-event-listener.log-created": "true",
+        "http-event-listener.log-completed": "true",
+        "http-event-listener.connect-ingest-uri": (
+            f"http://{site.host}:{site.ports['lineage']}/api/v1/trino?namespace=lakehold"
         ),
+        "http-event-listener.connect-http-headers": f"Authorization:Bearer {site.secrets['lineage.token']}",
+        # An event that nobody took is sent again after 1, 2, 4, … s: a restart of the service costs none.
+        "http-event-listener.connect-retry-count": "6",
+        "http-event-listener.http-client.request-timeout": "10s",
     }
 
 
@@ -162,7 +165,9 @@ def _files(site: Site) -> list[ConfigFile]:
         ConfigFile(path="etc/rules.json", text=json.dumps(rules(catalog), indent=2) + "\n"),
         ConfigFile(path="etc/group-provider.properties", text=properties(group)),
         ConfigFile(path="etc/group.db", text=groups()),
-        ConfigFile(path="etc/openlineage.properties", text=properties(lineage_properties(site))),
+        # At INFO it lists the value of every setting, the lineage service's token among them.
+        ConfigFile(path="etc/log.properties", text=properties({"Bootstrap": "WARN"})),
+        ConfigFile(path="etc/lineage.properties", text=properties(lineage_properties(site))),
         ConfigFile(path=f"etc/catalog/{catalog}.properties", text=properties(trino_catalog_properties(site))),
         ConfigFile(path="etc/catalog/tpch.properties", text=properties({"connector.name": "tpch"})),
     ]
@@ -177,6 +182,7 @@ def _server_command(site: Site) -> list[str]:
         f"{site.artifacts['trino'] / 'lib'}/*",
         *node,
         f"-Dconfig={site.conf('trino') / 'etc' / 'config.properties'}",
+        f"-Dlog.levels-file={site.conf('trino') / 'etc' / 'log.properties'}",
         "io.trino.server.TrinoServer",
     ]
 

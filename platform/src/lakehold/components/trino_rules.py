@@ -12,6 +12,8 @@ PEOPLE = ("admin", "engineer", "analyst")
 """Users for people; each is in the group of its name."""
 SERVICES = ("dbt", "gates", "maintenance")
 """Users for programs; each is in the group ``services``."""
+OBSERVER = "lineage"
+"""The user of the lineage service: may look at what others ran, to hear again what it has missed, and run nothing."""
 SCHEMAS = ("bronze", "silver", "gold", "ops")
 """Layers of the lakehouse, and ``ops`` for what the platform itself records (results of gates)."""
 
@@ -31,7 +33,7 @@ _SHADOW = f"({_SHADOWS})?"
 def groups() -> str:
     """The group file: one ``group:user,user`` a line."""
     lines = [f"{person}:{person}" for person in PEOPLE]
-    return "\n".join([*lines, f"services:{','.join(SERVICES)}", ""])
+    return "\n".join([*lines, f"services:{','.join(SERVICES)}", f"observers:{OBSERVER}", ""])
 
 
 def rules(catalog: str) -> dict[str, Any]:
@@ -42,7 +44,11 @@ def rules(catalog: str) -> dict[str, Any]:
         "tables": _tables(catalog),
         "procedures": [{"group": "admin", "privileges": ["EXECUTE"]}],
         "functions": [{"group": "admin|engineer", "catalog": catalog, "privileges": ["EXECUTE"]}],
-        "queries": [{"group": "admin", "allow": ["execute", "kill", "view"]}, {"allow": ["execute"]}],
+        "queries": [
+            {"group": "admin", "allow": ["execute", "kill", "view"]},
+            {"user": OBSERVER, "allow": ["view"]},
+            {"allow": ["execute"]},
+        ],
         "impersonation": [{"original_user": ".*", "new_user": ".*", "allow": False}],
         "system_information": [{"user": "admin", "allow": ["read", "write"]}],
         "system_session_properties": [
@@ -65,6 +71,7 @@ def _catalogs(catalog: str) -> list[dict[str, Any]]:
         {"group": "admin", "allow": "all"},
         {"group": "engineer|services", "catalog": catalog, "allow": "all"},
         {"group": "analyst", "catalog": catalog, "allow": "read-only"},
+        {"group": "observers", "allow": "none"},
         {"catalog": "tpch|system", "allow": "read-only"},
         {"allow": "none"},
     ]

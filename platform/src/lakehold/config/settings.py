@@ -65,6 +65,68 @@ class CatalogSettings(_Section):
         return self
 
 
+class LineageSettings(_Section):
+    """``[lineage]``: how long what lineage knows is kept."""
+
+    events_days: int = Field(default=90, ge=1, description="Days events are kept as they were sent.")
+    history_days: int = Field(
+        default=730, ge=1, description="Days runs are kept, and edges since they ended. What is valid always stays."
+    )
+    close_hours: int = Field(
+        default=24, ge=1, description="Hours without an event after which a run that never ended counts as closed."
+    )
+    trusted_users: str | None = Field(
+        default=None,
+        pattern=r"^[^,\s]*(\s*,\s*[^,\s]+)*$",
+        description="Further Trino users, by commas, whose queries may name the task or dbt model they are of.",
+    )
+
+
+_ADDRESS = r"^https?://[^\s/@?#]+(/[^\s@]*)?$"
+"""Without a user or password: addresses are shown and logged."""
+
+
+class OpenLineageSettings(_Section):
+    """``[openlineage]``: another OpenLineage endpoint that is sent every event."""
+
+    url: str | None = Field(
+        default=None, pattern=_ADDRESS, description="Whole address of an OpenLineage endpoint that is sent every event."
+    )
+    token_file: Path | None = Field(default=None, description="File (0600) with that endpoint's bearer token.")
+    ca_file: Path | None = Field(
+        default=None, description="PEM file with the authority its certificate is from, if the machine lacks it."
+    )
+
+    @model_validator(mode="after")
+    def _for_something(self) -> Self:
+        if (self.token_file or self.ca_file) and not self.url:
+            raise ValueError("token_file and ca_file are for an endpoint: set url")
+        return self
+
+
+class OpenMetadataSettings(_Section):
+    """``[openmetadata]``: the OpenMetadata that lineage is published to."""
+
+    url: str | None = Field(
+        default=None, pattern=_ADDRESS, description="Address of an OpenMetadata that lineage is published to."
+    )
+    token_file: Path | None = Field(default=None, description="File (0600) with the token of one of its bots.")
+    ca_file: Path | None = Field(
+        default=None, description="PEM file with the authority its certificate is from, if the machine lacks it."
+    )
+    service: str = Field(
+        default="lakehold",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Name of the database service there; Airflow's and the files' services are named after it.",
+    )
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if bool(self.url) != bool(self.token_file):
+            raise ValueError("url and token_file belong together: OpenMetadata takes nothing from somebody unknown")
+        return self
+
+
 class Settings(_Section):
     """The whole of ``lakehold.toml``."""
 
@@ -75,3 +137,6 @@ class Settings(_Section):
     spark: SparkSettings = SparkSettings()
     airflow: AirflowSettings = AirflowSettings()
     catalog: CatalogSettings = CatalogSettings()
+    lineage: LineageSettings = LineageSettings()
+    openlineage: OpenLineageSettings = OpenLineageSettings()
+    openmetadata: OpenMetadataSettings = OpenMetadataSettings()

@@ -7,33 +7,33 @@ import contextlib
 import hmac
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-import psycopg
-from psycopg.rows import dict_row
-from psycopg_pool import AsyncNullConnectionPool, PoolTimeout
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow, dict_row
+from psycopg_pool import AsyncNullConnectionPool
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lakehold.lineage import ask, database
+from lakehold.lineage import ask, database, export, trino
+from lakehold.lineage.answer import AnswerError, Guarded, plain
 from lakehold.lineage.derive import Deriver
+from lakehold.lineage.ending import end
 from lakehold.lineage.event import Event, Rejected, parse, parse_batch
+from lakehold.lineage.explore import api, page
+from lakehold.lineage.explore.apart import Asking
+from lakehold.lineage.explore.session import Sessions
+from lakehold.lineage.graph.child import GraphProcess
 from lakehold.lineage.journal import Journal, Receipt, UnavailableError
 from lakehold.lineage.jsontext import MalformedError
 from lakehold.lineage.options import Options
+from lakehold.lineage.sinks import api as sinks_api
 
-
-class _AnswerError(Exception):
-    """A request ends with this status and reason."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
+_TURN_SECONDS = 0.9
+"""The most a question for a list waits for one of the connections."""
 
 
 class Service:
@@ -42,7 +42,10 @@ class Service:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._authorization = b"Bearer " + options.token.encode("utf-8")
-        self._deriver = Deriver(options.database)
+        self.sessions = Sessions(token=options.token)
+        self.asking = Asking(options.database)
+        self._graph = GraphProcess(options.database, options.catalog)
+        self._deriver = Deriver(options.database, derived=self._graph.wake)
         self._journal = Journal(options.database, backlog_bytes=options.backlog_bytes, committed=self._deriver.wake)
         # A pool that keeps connections waits longer and longer before it looks for a PostgreSQL that was gone;
         # questions are rare enough to connect for each.
@@ -50,7 +53,7 @@ class Service:
             options.database,
             kwargs=database.parameters("ask"),
             max_size=4,
-            timeout=options.answer_seconds,
+            timeout=_TURN_SECONDS,
             reconnect_timeout=0,
             open=False,
         )
@@ -59,12 +62,15 @@ class Service:
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         """Run the background work for as long as the server answers; on the way out, commit what waits."""
         self._journal.start()
-        graph = asyncio.create_task(self._deriver.run(), name="graph")
+        deriver = asyncio.create_task(self._deriver.run(), name="deriver")
+        graph = asyncio.create_task(self._graph.run(), name="graph")
         await self._readers.open(wait=False)
         try:
             yield
         finally:
+            self.asking.close()
             await self._journal.stop()
+            await end(deriver)
             graph.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await graph
@@ -72,27 +78,44 @@ class Service:
 
     async def receive(self, request: Request) -> Response:
         """Take one event: 201 once it is durable."""
-        self._authorize(request)
+        self.authorize(request)
         body = await self._body(request)
         try:
             event = parse(body)
         except MalformedError as problem:
             await self._append([], [Rejected(body=body, reason=str(problem))])
-            raise _AnswerError(400, str(problem)) from None
+            raise AnswerError(400, str(problem)) from None
         receipt = await self._append([event], [])
         if receipt.refused:
-            raise _AnswerError(400, receipt.refused[0][1])
+            raise AnswerError(400, receipt.refused[0][1])
+        return Response(status_code=201)
+
+    async def receive_trino(self, request: Request) -> Response:
+        """Take what Trino says of a query: 201 once it is durable, 204 for a query that only reads."""
+        self.authorize(request)
+        body = await self._body(request)
+        try:
+            translated = trino.run_event(body, request.query_params.get("namespace", "lakehold"), self._options.trusted)
+            event = parse(translated) if translated else None
+        except MalformedError as problem:
+            await self._append([], [Rejected(body=body, reason=f"from Trino: {problem}")])
+            raise AnswerError(400, str(problem)) from None
+        if event is None:
+            return Response(status_code=204)
+        receipt = await self._append([event], [])
+        if receipt.refused:
+            raise AnswerError(400, receipt.refused[0][1])
         return Response(status_code=201)
 
     async def receive_batch(self, request: Request) -> Response:
         """Take an array of events: 201 once all are durable, 207 when some are malformed, 400 when all are."""
-        self._authorize(request)
+        self.authorize(request)
         body = await self._body(request)
         try:
             items = parse_batch(body)
         except MalformedError as problem:
             await self._append([], [Rejected(body=body, reason=str(problem))])
-            raise _AnswerError(400, str(problem)) from None
+            raise AnswerError(400, str(problem)) from None
         events = [item for item in items if isinstance(item, Event)]
         receipt = await self._append(events, [item for item in items if isinstance(item, Rejected)])
         reasons = _reasons(items, receipt)
@@ -104,22 +127,22 @@ class Service:
         """Return the handler of one of the lists of :mod:`lakehold.lineage.ask`."""
 
         async def answer(request: Request) -> Response:
-            self._authorize(request)
+            self.authorize(request)
             try:
                 statement, values = ask.statement(name, dict(request.query_params))
             except ask.QuestionError as problem:
-                raise _AnswerError(400, str(problem)) from None
+                raise AnswerError(400, str(problem)) from None
             rows = await self._read(statement, values)
-            return JSONResponse({name: [{key: _plain(value) for key, value in row.items()} for row in rows]})
+            return JSONResponse({name: [{key: plain(value) for key, value in row.items()} for row in rows]})
 
         return answer
 
     async def event(self, request: Request) -> Response:
         """Answer one event as it was sent."""
-        self._authorize(request)
+        self.authorize(request)
         rows = await self._read(ask.EVENT, {"event_id": request.path_params["event_id"]})
         if not rows:
-            raise _AnswerError(404, "there is no such event")
+            raise AnswerError(404, "there is no such event")
         return Response(rows[0]["body"].encode("utf-8"), media_type="application/json")
 
     async def health(self, _request: Request) -> Response:
@@ -128,14 +151,16 @@ class Service:
             return JSONResponse({"status": "unavailable", "reason": self._journal.down}, status_code=503)
         try:
             await self._read("SELECT position FROM stage", {})
-        except _AnswerError as problem:
+        except AnswerError as problem:
             return JSONResponse({"status": "unavailable", "reason": problem.reason}, status_code=503)
         return JSONResponse({"status": "ok"})
 
-    def _authorize(self, request: Request) -> None:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if not hmac.compare_digest(given, self._authorization):
-            raise _AnswerError(401, "the token is missing or wrong: send Authorization: Bearer <token>")
+    def authorize(self, request: Request) -> None:
+        """Raise :class:`AnswerError` unless a request carries the token or, to ask only, a session of the page."""
+        given = request.headers.get("authorization", "")
+        asks = request.method in {"GET", "HEAD"} and self.sessions.good(given.removeprefix("Bearer "))
+        if not asks and not hmac.compare_digest(given.encode("latin-1"), self._authorization):
+            raise AnswerError(401, "the token is missing or wrong: send Authorization: Bearer <token>")
 
     async def _append(self, events: list[Event], rejected: list[Rejected]) -> Receipt:
         if not events and not rejected:
@@ -144,28 +169,27 @@ class Service:
             async with asyncio.timeout(self._options.answer_seconds):
                 return await self._journal.append(events, rejected)
         except UnavailableError as problem:
-            raise _AnswerError(503, str(problem)) from None
+            raise AnswerError(503, str(problem)) from None
         except TimeoutError:
-            raise _AnswerError(503, "PostgreSQL did not commit in time; it is safe to send this again") from None
+            raise AnswerError(503, "PostgreSQL did not commit in time; it is safe to send this again") from None
 
     async def _read(self, statement: Any, values: dict[str, Any]) -> list[dict[str, Any]]:
-        try:
-            async with (
-                self._readers.connection() as connection,
-                connection.cursor(row_factory=dict_row) as cursor,
-            ):
-                await cursor.execute(statement, values)
-                return await cursor.fetchall()
-        except psycopg.DataError as problem:
-            raise _AnswerError(400, str(problem).splitlines()[0]) from None
-        except (*database.LOST, PoolTimeout, psycopg.errors.UndefinedTable) as problem:
-            raise _AnswerError(503, f"PostgreSQL cannot answer: {problem}") from None
+        async with self.reader() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(statement, values)
+            return await cursor.fetchall()
+
+    @contextlib.asynccontextmanager
+    async def reader(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """Give a connection to ask with; what PostgreSQL says against a question becomes an :class:`AnswerError`."""
+        with database.answering():
+            async with self._readers.connection() as connection:
+                yield connection
 
     async def _body(self, request: Request) -> bytes:
         most = self._options.body_bytes
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip"}:
-            raise _AnswerError(415, f"Content-Encoding {encoding!r} is not known; send gzip or plain JSON")
+            raise AnswerError(415, f"Content-Encoding {encoding!r} is not known; send gzip or plain JSON")
         unzip = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
         parts, size = [], 0
         try:
@@ -174,13 +198,13 @@ class Service:
                 parts.append(part)
                 size += len(part)
                 if size > most:
-                    raise _AnswerError(413, f"the body is larger than {most} bytes")
+                    raise AnswerError(413, f"the body is larger than {most} bytes")
         except zlib.error as problem:
-            raise _AnswerError(400, f"the body is not gzip: {problem}") from None
+            raise AnswerError(400, f"the body is not gzip: {problem}") from None
         if unzip and not unzip.eof:
-            raise _AnswerError(400, "the gzip body ends too early")
+            raise AnswerError(400, "the gzip body ends too early")
         if unzip and unzip.unused_data:
-            raise _AnswerError(400, "there is more data after the gzip body")
+            raise AnswerError(400, "there is more data after the gzip body")
         return b"".join(parts)
 
 
@@ -195,14 +219,8 @@ def _reasons(items: list[Event | Rejected], receipt: Receipt) -> list[dict[str, 
     return found
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return str(value) if isinstance(value, UUID) else value
-
-
 async def _answer(_request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, _AnswerError)  # noqa: S101 - it is registered for this class only
+    assert isinstance(problem, AnswerError)  # noqa: S101 - it is registered for this class only
     headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
     if problem.status == 503:
         headers = {"Retry-After": "1"}
@@ -221,10 +239,16 @@ def create_app(options: Options) -> Starlette:
         routes=[
             Route("/api/v1/lineage", service.receive, methods=["POST"]),
             Route("/api/v1/lineage/batch", service.receive_batch, methods=["POST"]),
+            Route("/api/v1/trino", service.receive_trino, methods=["POST"]),
             Route("/api/v1/events/{event_id:int}", service.event, methods=["GET"]),
             *(Route(f"/api/v1/{name}", service.listing(name), methods=["GET"]) for name in ask.QUESTIONS),
+            *api.routes(service.authorize, service.asking, options.catalog),
+            *export.routes(service.authorize, service.reader),
+            *page.routes(service.sessions, options.cytoscape),
+            *sinks_api.routes(service.authorize, service.reader),
             Route("/health", service.health, methods=["GET"]),
         ],
-        exception_handlers={_AnswerError: _answer, ClientDisconnect: _gone},
+        middleware=[Middleware(Guarded)],
+        exception_handlers={AnswerError: _answer, ClientDisconnect: _gone},
         lifespan=service.lifespan,
     )

@@ -30,7 +30,7 @@ QUESTIONS: Mapping[str, Question] = {
     "runs": Question(
         select="SELECT r.run_id, j.namespace AS job_namespace, j.name AS job_name, r.state,"  # noqa: S608 - constants only
         " coalesce(r.started_at, r.first_seen) AS started_at, r.ended_at, r.last_seen, r.events,"
-        " r.parent_run_id, r.parent_job_namespace, r.parent_job_name, r.root_run_id, "
+        " r.parent_run_id, r.parent_job_namespace, r.parent_job_name, r.root_run_id, r.problem, "
         + _RUN_SIDE.replace("{}", "'input'")
         + " AS inputs, "
         + _RUN_SIDE.replace("{}", "'output'")
@@ -85,8 +85,9 @@ QUESTIONS: Mapping[str, Question] = {
         filters={"digest": "digest = decode(%(digest)s, 'hex')"},
     ),
     "stages": Question(
-        select="""SELECT s.name, s.position, (SELECT count(*) FROM event WHERE event_id > s.position) AS behind
-            FROM stage s""",
+        select="""SELECT s.name, s.position, (SELECT count(*) FROM event WHERE event_id > s.position) AS behind,
+            CASE s.name WHEN 'graph2'
+                THEN (SELECT count(*) FROM due) + (SELECT count(*) FROM due_pair) ELSE 0 END AS due FROM stage s""",
         order="ORDER BY s.name",
         filters={},
     ),

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from lakehold.lineage.database import LOST, connect
+from lakehold.lineage.database import connect, lost
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ ON CONFLICT (run_id) DO UPDATE SET
     parent_job_namespace = coalesce(run.parent_job_namespace, excluded.parent_job_namespace),
     parent_job_name = coalesce(run.parent_job_name, excluded.parent_job_name),
     root_run_id = coalesce(run.root_run_id, excluded.root_run_id),
+    closed_at = CASE WHEN excluded.last_seen > run.last_seen THEN NULL ELSE run.closed_at END,
     events = run.events + excluded.events
 """
 _RUN_DATASETS = """
@@ -103,8 +105,9 @@ async def step(connection: AsyncConnection[TupleRow], limit: int = _STEP_EVENTS)
 class Deriver:
     """Runs :func:`step` whenever there is something to do."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, derived: Callable[[], None] = lambda: None) -> None:
         self._database = database
+        self._derived = derived
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -117,10 +120,11 @@ class Deriver:
             try:
                 async with await connect(self._database, "graph") as connection:
                     await self._serve(connection)
-            except LOST as problem:
-                log.info("the graph waits for PostgreSQL: %s", problem)
-                await asyncio.sleep(1.0)
-            except psycopg.Error:
+            except psycopg.Error as problem:
+                if lost(problem):
+                    log.info("the graph waits for PostgreSQL: %s", problem)
+                    await asyncio.sleep(1.0)
+                    continue
                 # It stays where it is, loudly, rather than leave events out; GET /api/v1/stages shows how far behind.
                 log.exception("the graph cannot work in the next events")
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -130,6 +134,7 @@ class Deriver:
             self._wake.clear()
             while await step(connection) == _STEP_EVENTS:
                 await asyncio.sleep(0)
+            self._derived()
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
                 await asyncio.wait_for(self._wake.wait(), _LOOK_SECONDS)

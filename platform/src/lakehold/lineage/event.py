@@ -112,7 +112,7 @@ def _event(value: Any, text: str) -> Event:
         event_time=event_time,
         run_id=run_id,
         job=job,
-        producer=_storable(producer),
+        producer=storable(producer),
         parent_run_id=parent_run,
         parent_job=parent_job,
         root_run_id=root_run,
@@ -147,13 +147,18 @@ def _text(holder: dict[str, Any], key: str, prefix: str = "") -> str:
 
 def _name(value: Any, what: str) -> Name:
     holder = _object(value, what)
-    return _storable(_text(holder, "namespace", f"{what}.")), _storable(_text(holder, "name", f"{what}."))
+    return storable(_text(holder, "namespace", f"{what}.")), storable(_text(holder, "name", f"{what}."))
 
 
 def _dataset(value: Any, what: str) -> Name:
     """Return the name of a dataset; a shadow table is its target, which it will be or was going to be."""
     namespace, name = _name(value, what)
-    return namespace, _SHADOW.sub("", name)
+    return namespace, unshadowed(name)
+
+
+def unshadowed(name: str) -> str:
+    """Return a dataset's name without the mark of a schema that holds what is not published yet."""
+    return _SHADOW.sub("", name)
 
 
 def _datasets(event: dict[str, Any], key: str) -> tuple[Name, ...]:
@@ -219,7 +224,7 @@ def _instant(text: str) -> datetime:
         raise MalformedError(f"eventTime is no time that exists: {problem}") from None
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Replace what PostgreSQL's text cannot hold: the NUL character and halves of surrogate pairs."""
     if "\x00" in text:
         text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")

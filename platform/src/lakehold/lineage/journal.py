@@ -8,7 +8,6 @@ outcome nobody learnt.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,7 +17,8 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from lakehold.lineage.database import LOST, connect
+from lakehold.lineage.database import connect, passing
+from lakehold.lineage.ending import end
 from lakehold.lineage.event import Event, Rejected
 from lakehold.lineage.rows import insert, insert_rejected
 
@@ -85,9 +85,7 @@ class Journal:
             return
         while self._waiting and not self.down:
             await asyncio.sleep(0.01)
-        self._worker.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._worker
+        await end(self._worker)
         self._fail(len(self._waiting), "the service is stopping")
 
     async def append(self, events: Sequence[Event], rejected: Sequence[Rejected] = ()) -> Receipt:
@@ -108,7 +106,7 @@ class Journal:
         while True:
             try:
                 connection = await connect(self._database, "journal")
-            except LOST as problem:
+            except psycopg.Error as problem:
                 self._down = f"PostgreSQL cannot be reached: {_first_line(problem)}"
                 self._fail(len(self._waiting), self._down)
                 await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
@@ -133,11 +131,11 @@ class Journal:
         self._commit_began = asyncio.get_running_loop().time()
         try:
             receipts = await _commit(connection, group)
-        except LOST as problem:
-            log.warning("a commit failed: %s", _first_line(problem))
-            self._give_up(group, f"PostgreSQL did not commit: {_first_line(problem)}")
-            return
         except Exception as problem:
+            if passing(problem):
+                log.warning("a commit failed: %s", _first_line(problem))
+                self._give_up(group, f"PostgreSQL did not commit: {_first_line(problem)}")
+                return
             log.exception("a group could not be stored")
             self._fail(len(group), f"the service could not store it: {_first_line(problem)}")
             return
@@ -191,9 +189,9 @@ async def _commit(connection: AsyncConnection[TupleRow], group: Sequence[_Entry]
                 await insert_rejected(connection, rejected)
         else:
             await insert(connection, events)
-    except LOST:
-        raise
     except psycopg.Error as problem:
+        if passing(problem):
+            raise
         log.warning("a group was refused, each event is tried alone: %s", _first_line(problem))
         return [await _commit_apart(connection, entry) for entry in group]
     return [Receipt() for _ in group]
@@ -204,9 +202,9 @@ async def _commit_apart(connection: AsyncConnection[TupleRow], entry: _Entry) ->
     for event in entry.events:
         try:
             await insert(connection, [event])
-        except LOST:
-            raise
         except psycopg.Error as problem:
+            if passing(problem):
+                raise
             reason = f"PostgreSQL refused it: {_first_line(problem)}"
             refused.append((event, reason))
             await insert_rejected(connection, [Rejected(body=event.body.encode("utf-8"), reason=reason)])

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -51,6 +52,7 @@ def examine(site: Site, components: Sequence[Component]) -> list[Finding]:
         lambda: check_user(components),
         lambda: check_modes(site),
         lambda: check_certificate(site),
+        lambda: check_sinks(site),
         lambda: check_ports(site, components, statuses),
         lambda: check_listeners(site),
         lambda: check_services(statuses),
@@ -185,6 +187,26 @@ def check_certificate(site: Site) -> list[Finding]:
             )
         ]
     return [Finding(subject="certificate", level="ok", text=f"good for {days} days")]
+
+
+def check_sinks(site: Site) -> list[Finding]:
+    """Look whether those who are told of lineage can be told, and whether their tokens stay secret on the way."""
+    found = []
+    for name, sink in (("openlineage", site.settings.openlineage), ("openmetadata", site.settings.openmetadata)):
+        if sink.url is None:
+            continue
+        try:
+            token = site.secrets.get(f"{name}.token")
+        except LakeholdError as problem:
+            found.append(Finding(subject=name, level="problem", text=problem.what, remedy=problem.remedy))
+            continue
+        address = urlsplit(sink.url)
+        if token and address.scheme == "http" and not _is_loopback(address.hostname or "", site.host):
+            text = f"its token goes over the network as it is: {sink.url}"
+            found.append(Finding(subject=name, level="warning", text=text, remedy=f"set {name}.url to https://…"))
+        else:
+            found.append(Finding(subject=name, level="ok", text=f"told at {sink.url}"))
+    return found
 
 
 def check_ports(site: Site, components: Sequence[Component], statuses: Sequence[ProcessStatus]) -> list[Finding]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import secrets
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
-from lakehold.config.settings import CatalogSettings
+from lakehold.components.lineage import OPENLINEAGE, OPENMETADATA
+from lakehold.config.settings import CatalogSettings, Settings
 from lakehold.errors import ConfigError
 from lakehold.local.files import ensure_directory, write_atomic
 from lakehold.tables.catalog import CREDENTIAL, TOKEN
@@ -40,10 +42,19 @@ def ensure_secrets(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return values
 
 
-def outside_secrets(catalog: CatalogSettings, checkout: Path) -> dict[str, str]:
-    """Return the secrets that the settings name a file for; :class:`ConfigError` for a file that cannot be used."""
-    files = {CREDENTIAL: catalog.credential_file, TOKEN: catalog.token_file}
-    return {name: _given(name, checkout / path) for name, path in files.items() if path is not None}
+def outside_secrets(catalog: CatalogSettings, checkout: Path) -> dict[str, Callable[[], str]]:
+    """Return how to read each secret the settings name a file for; that raises :class:`ConfigError` for a bad file."""
+    return _readers({CREDENTIAL: catalog.credential_file, TOKEN: catalog.token_file}, checkout)
+
+
+def sink_secrets(settings: Settings, checkout: Path) -> dict[str, Callable[[], str]]:
+    """Return how to read the token of each of those who are told of lineage, likewise."""
+    files = {OPENLINEAGE: settings.openlineage.token_file, OPENMETADATA: settings.openmetadata.token_file}
+    return _readers(files, checkout)
+
+
+def _readers(files: Mapping[str, Path | None], checkout: Path) -> dict[str, Callable[[], str]]:
+    return {name: partial(_given, name, checkout / path) for name, path in files.items() if path is not None}
 
 
 def _given(name: str, path: Path) -> str:
@@ -57,7 +68,7 @@ def _given(name: str, path: Path) -> str:
     if mode & 0o077:
         raise ConfigError(
             f"{key}: {path} is open to other users (mode {mode:04o}).",
-            why="whoever reads it can log in to the catalog",
+            why="whoever reads it can log in with it",
             remedy=f"chmod 600 {path}",
         )
     if not value or any(ord(letter) < ord(" ") for letter in value):

@@ -18,7 +18,7 @@ from lakehold.errors import ConfigError
 from lakehold.local.claims import claimed_elsewhere
 from lakehold.local.files import ensure_directory, locked, read_json, write_json
 from lakehold.local.ports import can_bind, choose_ports, declared_ports
-from lakehold.local.secretfiles import ensure_secrets, outside_secrets
+from lakehold.local.secretfiles import ensure_secrets, outside_secrets, sink_secrets
 from lakehold.local.tls import ensure_certificates
 from lakehold.release.store import Store as ReleaseStore
 from lakehold.release.store import default_root
@@ -68,6 +68,26 @@ class _Lazy(Mapping[str, Path]):
         return len(self._names)
 
 
+class _Secrets(Mapping[str, str]):
+    """Every secret; one that was given as a file that cannot be used raises when it is read, not before.
+
+    So `lakehold down` and `status`, which need none, work while a file is missing; `up` reads them all first.
+    """
+
+    def __init__(self, values: Mapping[str, str], given: Mapping[str, Callable[[], str]]) -> None:
+        self._values = values
+        self._given = given
+
+    def __getitem__(self, name: str) -> str:
+        return self._given[name]() if name in self._given else self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._values, **self._given})
+
+    def __len__(self) -> int:
+        return len({*self._values, *self._given})
+
+
 def state_directory(settings: Settings, checkout: Path) -> Path:
     """Return the absolute state directory of an installation."""
     return Path(os.path.abspath(checkout / settings.state))  # noqa: PTH100  # resolve() would follow the user's links
@@ -103,7 +123,6 @@ def load_site(
     components = registered() if components is None else components
     store = ReleaseStore.default() if store is None else store
     state = state_directory(settings, checkout)
-    given = outside_secrets(settings.catalog, checkout)
     ensure_directory(state)
     _check_owner(state)
     for folder in _FOLDERS:
@@ -126,7 +145,7 @@ def load_site(
             ["lakehold", *(env for part in components for env in part.pythons)], lambda env: _python(known, env)
         ),
         ports=ports,
-        secrets={**values, **given},
+        secrets=_Secrets(values, {**outside_secrets(settings.catalog, checkout), **sink_secrets(settings, checkout)}),
     )
 
 

@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from lakehold.config.platform import Platform, load
 from lakehold.pipelines import shadows, warm_client
-from lakehold.pipelines.openlineage import parents
+from lakehold.pipelines.openlineage import ancestry
 
 _GUARD = Path(__file__).with_name("guard.py")
 _GRACE_SECONDS = 4
@@ -125,7 +125,6 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
 
     @staticmethod
     def _common(context: Mapping[str, Any], platform: Platform) -> dict[str, str]:
-        task, root = parents(context)
         ti = context["ti"]
         kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return {
@@ -134,8 +133,7 @@ class Command(BaseOperator):  # type: ignore[misc]  # Airflow is not installed w
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": str(Path(platform.checkout) / "platform" / "src"),
             "PYTHONUNBUFFERED": "1",
-            "OPENLINEAGE_PARENT_ID": task,
-            "OPENLINEAGE_ROOT_PARENT_ID": root,
+            **ancestry(context).variables(),
             "LAKEHOLD_DAG_ID": ti.dag_id,
             "LAKEHOLD_TASK_ID": ti.task_id,
             "LAKEHOLD_RUN_ID": ti.run_id,

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lakehold.config.ancestry import Ancestor, Ancestry
 
-def parents(context: Mapping[str, Any]) -> tuple[str, str]:
-    """Return ``namespace/job/run`` of this task and of its DAG run, as the OpenLineage provider reports them."""
+
+def ancestry(context: Mapping[str, Any]) -> Ancestry:
+    """Return this task and its DAG run, as the OpenLineage provider reports them."""
     from airflow.providers.openlineage.plugins import macros
 
-    return macros.lineage_parent_id(context["ti"]), macros.lineage_root_parent_id(context["ti"])
-
-
-def parent_conf(task: str, root: str) -> dict[str, str]:
-    """Return the Spark properties that tell OpenLineage which task (``namespace/job/run``) started the application."""
-    properties = {}
-    for prefix, identifier in (("parent", task), ("rootParent", root)):
-        namespace, job, run = identifier.split("/")
-        properties[f"spark.openlineage.{prefix}JobNamespace"] = namespace
-        properties[f"spark.openlineage.{prefix}JobName"] = job
-        properties[f"spark.openlineage.{prefix}RunId"] = run
-    return properties
+    ti = context["ti"]
+    return Ancestry(
+        task=Ancestor.read(macros.lineage_parent_id(ti)), root=Ancestor.read(macros.lineage_root_parent_id(ti))
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from lakehold.config import posting
+from lakehold.config.ancestry import spark_conf
 from lakehold.config.platform import Platform, load
 from lakehold.errors import DataError
-from lakehold.pipelines import spark_submit
+from lakehold.pipelines import spark_submit, spool
 from lakehold.pipelines.command import Command, checkout_of
-from lakehold.pipelines.openlineage import parent_conf, parents
+from lakehold.pipelines.openlineage import ancestry
 
 
 class SparkJob(Command):
@@ -36,10 +38,12 @@ class SparkJob(Command):
 
     def execute(self, context: Mapping[str, Any]) -> None:
         """Run the program; the first one to end well leaves an archive of its classes for those after it."""
-        archive = spark_submit.archive(load())
-        self._flags, writer = archive.flags(draft_name(context)), draft_name(context)
+        platform, writer = load(), draft_name(context)
+        archive = spark_submit.archive(platform)
+        self._flags = archive.flags(writer)
         try:
-            super().execute(context)
+            with spool.Spool(posting.folder(platform), writer, platform.lineage, self.log.warning) as self._spool:
+                super().execute(context)
             archive.keep(writer)
         finally:
             # What a program that failed has loaded is not what the next one needs.
@@ -51,7 +55,8 @@ class SparkJob(Command):
         conf = {
             "spark.app.name": name,
             "spark.openlineage.appName": name,
-            **parent_conf(*parents(context)),
+            **spark_conf(ancestry(context)),
+            **self._spool.conf(),
             **self.conf,
         }
         program = checkout_of(context, platform) / self.program

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from lakehold import __version__
-from lakehold.config.platform import LineageAddress, TrinoAddress
+from lakehold.config import openlineage, posting
+from lakehold.config.platform import LineageAddress, Platform, TrinoAddress
 from lakehold.quality.finding import Finding
-from lakehold.quality.outcome import Caller, Outcome
+from lakehold.quality.outcome import Outcome
 
-_PRODUCER = f"https://lakehold.invalid/{__version__}/quality"
-"""Who made the event; a reserved name, because nothing of the platform has an address on the internet."""
-_SPEC = "https://openlineage.io/spec"
-_SECONDS = 1.0
-"""The most a gate waits for the lineage service."""
+_PRODUCER = openlineage.producer("quality")
+_SECONDS = 0.5
+"""The most a gate waits for the lineage service; what it does not take in time is posted later."""
 
 
 def event(outcome: Outcome, lineage: LineageAddress, trino: TrinoAddress) -> dict[str, Any]:
@@ -29,11 +25,8 @@ def event(outcome: Outcome, lineage: LineageAddress, trino: TrinoAddress) -> dic
     ended = outcome.began + timedelta(seconds=outcome.seconds)
     tables = list(dict.fromkeys(found.table for found in outcome.findings))
     return {
-        "eventType": "COMPLETE",
-        "eventTime": _moment(ended),
-        "producer": _PRODUCER,
-        "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent",
-        "run": {"runId": outcome.gate, "facets": _parent(outcome.caller)},
+        **openlineage.head("COMPLETE", ended, _PRODUCER),
+        "run": {"runId": outcome.gate, "facets": openlineage.parent(_PRODUCER, outcome.caller.ancestry)},
         "job": {"namespace": lineage.namespace, "name": f"quality.{outcome.suite.name}"},
         "inputs": [
             {
@@ -47,20 +40,13 @@ def event(outcome: Outcome, lineage: LineageAddress, trino: TrinoAddress) -> dic
     }
 
 
-def send(event: Mapping[str, Any], lineage: LineageAddress) -> str:
-    """Send ``event``; returns why it did not arrive, or nothing. Never waits longer than a second, never raises."""
-    request = urllib.request.Request(  # noqa: S310 - the address is the platform's own
-        f"{lineage.url}/api/v1/lineage",
-        data=json.dumps(event).encode(),
-        headers={"Authorization": f"Bearer {lineage.token}", "Content-Type": "application/json"},
-    )
-    try:
-        # The machine's proxy variables are not for a service on loopback.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=_SECONDS):
-            return ""
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        return str(error)
+def send(event: Mapping[str, Any], known: Platform) -> str:
+    """Send ``event``, or leave it to be posted later; returns why it did not arrive, or nothing. Never raises."""
+    answer = posting.post(known.lineage, [json.dumps(event).encode()], _SECONDS)
+    if not answer.why or answer.refused:
+        return answer.why
+    kept = posting.leave(posting.folder(known), [event])
+    return f"{answer.why}; {f'nor can that be kept: {kept}' if kept else 'a later task tells it'}"
 
 
 def _facets(findings: list[Finding]) -> dict[str, Any]:
@@ -90,25 +76,5 @@ def _assertion(found: Finding) -> dict[str, Any]:
     return said | ({"column": column} if column else {}) | ({"actual": actual} if actual else {})
 
 
-def _parent(who: Caller) -> dict[str, Any]:
-    if who.parent.count("/") != 2:
-        return {}
-    namespace, job, run = who.parent.split("/")
-    facet = {
-        **_facet("1-2-0", "ParentRunFacet"),
-        "run": {"runId": run},
-        "job": {"namespace": namespace, "name": job},
-    }
-    if who.root.count("/") == 2:
-        namespace, job, run = who.root.split("/")
-        facet["root"] = {"run": {"runId": run}, "job": {"namespace": namespace, "name": job}}
-    return {"parent": facet}
-
-
 def _facet(version: str, name: str) -> dict[str, Any]:
-    return {"_producer": _PRODUCER, "_schemaURL": f"{_SPEC}/facets/{version}/{name}.json#/$defs/{name}"}
-
-
-def _moment(when: datetime) -> str:
-    # Exactly three digits and Z: what every reader of OpenLineage understands.
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return openlineage.facet(_PRODUCER, version, name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from lakehold.config.ancestry import Ancestry, of_environment
 from lakehold.quality.finding import Finding
 from lakehold.quality.suite import Suite
 
@@ -21,10 +22,8 @@ class Caller:
     run: str = ""
     task: str = ""
     attempt: int = 0
-    parent: str = ""
-    """``namespace/job/run`` of the task, for lineage."""
-    root: str = ""
-    """The same of its DAG run."""
+    ancestry: Ancestry = field(default_factory=Ancestry)
+    """The task and its DAG run, as lineage names them."""
 
     @property
     def name(self) -> str:
@@ -39,8 +38,7 @@ def caller(environment: Mapping[str, str] = os.environ) -> Caller:
         run=environment.get("LAKEHOLD_RUN_ID", ""),
         task=environment.get("LAKEHOLD_TASK_ID", ""),
         attempt=int(environment.get("LAKEHOLD_TRY") or 0),
-        parent=environment.get("OPENLINEAGE_PARENT_ID", ""),
-        root=environment.get("OPENLINEAGE_ROOT_PARENT_ID", ""),
+        ancestry=of_environment(environment),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from lakehold.config import ancestry
 from lakehold.errors import LakeholdError
 from lakehold.quality.outcome import Outcome
 
@@ -36,7 +37,7 @@ def record(opened: Any, outcome: Outcome) -> None:
     rows = pa.Table.from_pylist(_rows(outcome), schema=_schema())
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            _table(opened).append(rows)
+            _table(opened).append(rows, snapshot_properties=ancestry.snapshot_properties("quality.results"))
             return
         except CommitFailedException as error:
             if attempt == _ATTEMPTS:

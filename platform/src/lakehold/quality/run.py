@@ -115,7 +115,7 @@ def publish(outcome: Outcome, known: Platform, catalog: Any) -> None:
     head = f"{rules.name} [{outcome.start}, {outcome.end}): {rules.summary}"
     print(f"{head}\n\n{report.table(outcome.findings)}\n", flush=True)  # noqa: T201 - its output
     _write(outcome, Path(known.work) / "quality" / rules.name)
-    if why := assertions.send(assertions.event(outcome, known.lineage, known.trino), known.lineage):
+    if why := assertions.send(assertions.event(outcome, known.lineage, known.trino), known):
         _warn(f"the lineage service was not told: {why}")
     try:
         results.record(catalog, outcome)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from lakehold.config import ancestry
 from lakehold.config.platform import TrinoAddress
 from lakehold.errors import LakeholdError
 from lakehold.quality import expectations
@@ -142,6 +143,7 @@ def connect(address: TrinoAddress, schema: str) -> Any:
             "http_scheme": "https",
             "http_session": session,
             "source": "lakehold-gate",
+            "client_tags": ancestry.trino_tags(ancestry.of_environment()),
             # The client would ask first whether the server understands the new ones.
             "legacy_prepared_statements": False,
         },

@@ -14,6 +14,9 @@ DATABASE = "catalog"
 ROLES = ("trino", "spark", "engine", ledger_schema.PUBLISHER)
 """Database roles of the engines that read and commit through the catalog, and of the one that publishes."""
 
+READERS = ("lineage",)
+"""Database roles that may look at the catalog and at what was published, and change neither."""
+
 TABLES = (
     """
     CREATE TABLE IF NOT EXISTS public.iceberg_tables (
@@ -46,4 +49,13 @@ def statements() -> list[str]:
         f"GRANT USAGE ON SCHEMA public TO {roles}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {roles}",
         *ledger_schema.statements(),
+        *_looking(", ".join(READERS)),
+    ]
+
+
+def _looking(roles: str) -> list[str]:
+    return [
+        f"GRANT USAGE ON SCHEMA public, {ledger_schema.SCHEMA} TO {roles}",
+        f"GRANT SELECT ON public.iceberg_tables TO {roles}",
+        f"GRANT SELECT ON audit.publications, audit.publication_tables TO {roles}",
     ]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from lakehold.config import ancestry
 from lakehold.config.platform import Platform
 from lakehold.errors import ConflictError, NotRunningError, RunFailedError
 from lakehold.tables import maintenance_trino as sql
@@ -114,7 +115,8 @@ class Workshop:
         from pyiceberg.exceptions import CommitFailedException
 
         try:
-            with table.transaction() as transaction, transaction.update_snapshot(_OURS).fast_append():
+            ours = {**_OURS, **ancestry.snapshot_properties("tables.maintenance")}
+            with table.transaction() as transaction, transaction.update_snapshot(ours).fast_append():
                 pass
         except CommitFailedException as error:
             raise ConflictError(f"{state.name} was committed to meanwhile.", why=str(error)) from error

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from lakehold.config import ancestry
 from lakehold.tables.maintenance_plan import Past
 from lakehold.tables.state import TableState
 
@@ -105,7 +106,8 @@ class History:
 
         schema = pyarrow.schema(list(_fields(pyarrow)))
         rows = [asdict(record) for record in records]
-        self._table(schema).append(pyarrow.Table.from_pylist(rows, schema=schema))
+        table = pyarrow.Table.from_pylist(rows, schema=schema)
+        self._table(schema).append(table, snapshot_properties=ancestry.snapshot_properties("tables.maintenance"))
         self._rows = [*self.rows(), *rows]
 
     def _table(self, schema: Any) -> Any:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lakehold.config import ancestry
 from lakehold.config.platform import Platform
 from lakehold.errors import ConflictError, RunFailedError
 from lakehold.tables.policy import Policy
@@ -47,8 +48,10 @@ def rewrite(platform: Platform, kind: str, state: TableState, policy: Policy, se
     """
     submit = Path(platform.pythons["engine"]).with_name("spark-submit")
     call = procedure(platform.trino.catalog, kind, state, policy)
+    conf = {"spark.openlineage.appName": "table_maintenance", **ancestry.spark_conf(ancestry.of_environment())}
+    given = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     result = _run(
-        [str(submit), "--properties-file", platform.spark_properties, str(Path(__file__)), call],
+        [str(submit), "--properties-file", platform.spark_properties, *given, str(Path(__file__)), call],
         env={
             "JAVA_HOME": platform.spark_java_home,
             "PYSPARK_PYTHON": platform.pythons["engine"],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lakehold.config import ancestry
 from lakehold.config.platform import TrinoAddress
 
 USER = "maintenance"
@@ -80,6 +81,7 @@ class Trino:
             http_session=http,
             catalog=address.catalog,
             source=SOURCE,
+            client_tags=ancestry.trino_tags(ancestry.of_environment()),
             session_properties=dict(session or {}),
         )
         with connection, http:

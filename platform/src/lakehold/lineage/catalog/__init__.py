@@ -1,0 +1,1 @@
+"""What the Iceberg catalog says of its tables, and which run made each of their snapshots."""

@@ -1,0 +1,1 @@
+"""The publisher for OpenMetadata: upsert what is known, then write lineage by id."""
