@@ -45,9 +45,7 @@ class Engine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         # Longer than a socket's name may be.
-        deep = folder / ("d" * 100)
-        deep.mkdir()
-        self.socket = deep / warm_client.SOCKET
+        self.socket = folder / ("d" * 100) / warm_client.SOCKET
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVER, str(self.socket), str(folder / "go")],
             cwd=folder,

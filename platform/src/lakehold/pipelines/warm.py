@@ -104,6 +104,7 @@ def _forked() -> bool:
 
 
 def _listening(path: Path) -> socket.socket:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     os.chdir(path.parent)  # a socket's name may have 100 characters, a folder's more
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
