@@ -45,9 +45,7 @@ class Engine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         # Longer than a socket's name may be.
-        deep = folder / ("d" * 100)
-        deep.mkdir()
-        self.socket = deep / warm_client.SOCKET
+        self.socket = folder / ("d" * 100) / warm_client.SOCKET
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVER, str(self.socket), str(folder / "go")],
             cwd=folder,
@@ -182,8 +180,8 @@ def test_a_stop_is_passed_on_and_waited_for(engine: Engine) -> None:
 def test_nothing_outlives_its_caller_or_the_engine(engine: Engine, victim: str) -> None:
     process, pids = staying(engine, "deaf")
     (process if victim == "caller" else engine.process).kill()
-    until(lambda: gone(pids[:1] if victim == "engine" else pids), "the end of the command")
-    assert process.wait(timeout=60) == (-signal.SIGKILL if victim == "caller" else 1)
+    until(lambda: gone(pids), "the end of the command and of all it started")
+    assert process.wait(timeout=60) == (-signal.SIGKILL if victim == "caller" else 128 + signal.SIGTERM)
 
 
 def test_the_engine_goes_on_when_a_command_is_killed(engine: Engine) -> None:

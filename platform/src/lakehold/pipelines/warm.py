@@ -72,6 +72,7 @@ class Server:
         """Serve for ever; only a forked worker leaves it, by :class:`_Work`."""
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries monitors
         listener = _listening(self._path)
+        server = os.getpid()
         # In a thread, because only a thread can be polite for a while: the platform is starting.
         threading.Thread(target=self._prepare, daemon=True).start()
         while True:
@@ -79,7 +80,7 @@ class Server:
             with connection:
                 if self._ready.is_set() and _forked():
                     listener.close()
-                    _monitor(connection)
+                    _monitor(connection, server)
 
     def _prepare(self) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST)
@@ -104,6 +105,7 @@ def _forked() -> bool:
 
 
 def _listening(path: Path) -> socket.socket:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     os.chdir(path.parent)  # a socket's name may have 100 characters, a folder's more
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -114,13 +116,15 @@ def _listening(path: Path) -> socket.socket:
     return listener
 
 
-def _monitor(connection: socket.socket) -> None:
+def _monitor(connection: socket.socket, server: int) -> None:
     """Have the command run by a child, and see to its end; only the child returns, by :class:`_Work`."""
     code = 1
     try:
-        guard.prctl(guard.PR_SET_PDEATHSIG, signal.SIGKILL)
+        guard.prctl(guard.PR_SET_PDEATHSIG, signal.SIGTERM)
         guard.prctl(guard.PR_SET_CHILD_SUBREAPER, 1)
         os.setsid()
+        if os.getppid() != server:
+            os._exit(1)  # it died before the kernel knew that we care
         request = _receive(connection)
         if request is not None:
             connection.sendall(ACCEPTED)
@@ -135,13 +139,15 @@ def _supervised(connection: socket.socket, request: Request) -> int:
     ended, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     monitor = os.getpid()
     worker = os.fork()
     if worker == 0:
         connection.close()
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         guard.prctl(guard.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != monitor:
             os._exit(1)
@@ -154,21 +160,32 @@ def _supervised(connection: socket.socket, request: Request) -> int:
 
 
 def _outcome(connection: socket.socket, worker: int, ended: int) -> int:
-    """Wait for the worker's end, or for its caller to ask for it; a caller that is gone does not wait for manners."""
+    """Wait for the worker's end, or for its caller to ask for it; when that or the engine is gone, nobody waits."""
     code, grace = -int(signal.SIGTERM), _GRACE_SECONDS
     while True:
         readable, _, _ = select.select([connection.fileno(), ended], [], [])
         if ended in readable:
-            os.read(ended, 4096)
+            numbers = os.read(ended, 4096)
             found = guard.reap()
             if worker in found:
                 code = found[worker]
                 break
+            if signal.SIGTERM in numbers:
+                grace = 0.0
+                break
         if connection.fileno() in readable:
-            grace = _GRACE_SECONDS if connection.recv(1) else 0.0
+            grace = _GRACE_SECONDS if _asked_to_stop(connection) else 0.0
             break
     guard.end_descendants(grace)
     return code if code >= 0 else 128 - code
+
+
+def _asked_to_stop(connection: socket.socket) -> bool:
+    """Whether the caller says something; otherwise it is gone."""
+    try:
+        return bool(connection.recv(1))
+    except OSError:
+        return False
 
 
 def _receive(connection: socket.socket) -> Request | None:
