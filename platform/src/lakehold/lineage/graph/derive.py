@@ -38,8 +38,9 @@ _REPLACES = frozenset({"create", "view"})
 """Statements after which nothing is left in the table of what was there before."""
 
 _PAIRS = 20
-_ANEW_AFTER_SECONDS = 30.0
-"""While runs are due, so that edges do not wait for the end of a long queue."""
+_ANEW_AFTER_SECONDS = 300.0
+"""While runs are due, so that edges do not wait for the end of a long queue; and then one pair only between two steps,
+since the next runs of the queue may change it again, and to make it may take a second."""
 
 _LOCK = "SELECT 1 FROM stage WHERE name = %s FOR UPDATE SKIP LOCKED"
 _STATEMENT = """
@@ -114,7 +115,8 @@ async def _step(connection: Connection, sql: SqlReader, limit: int, tried: _Trie
 
 async def _make_anew(connection: Connection, *, idle: bool) -> int:
     """Make all edges of pairs of which a writing changed: at the end, since the next run may change another."""
-    for made in range(_PAIRS):
+    most = _PAIRS if idle else 1
+    for made in range(most):
         pair = None
         try:
             async with connection.transaction(), gathered(connection):
@@ -131,7 +133,7 @@ async def _make_anew(connection: Connection, *, idle: bool) -> int:
                 raise
             log.exception("the edges of process %s into %s are not made anew now", pair.process, pair.target)
             await writings.put_off(connection, pair)
-    return _PAIRS
+    return most
 
 
 async def _begin(connection: Connection, sql: SqlReader, found: list[DueRun]) -> _Step:
