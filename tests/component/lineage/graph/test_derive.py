@@ -146,6 +146,18 @@ def test_what_changed_in_many_runs_is_put_together_once(derived: Derived, monkey
     assert derived.rows("SELECT 1 FROM due_pair") == []
 
 
+def test_what_changed_does_not_wait_for_the_end_of_a_long_queue(derived: Derived) -> None:
+    derived.tell([copy(str(number), number) for number in range(3)])
+    derived.execute("INSERT INTO due SELECT run_id, first_seen FROM run")
+    derived.execute("INSERT INTO due_pair SELECT DISTINCT process_id, target_node FROM writing")
+    step(derived, 1)
+    assert len(derived.rows("SELECT 1 FROM due_pair")) == 1
+    derived.execute("UPDATE due_pair SET since = since - interval '1 hour'")
+    step(derived, 1)
+    assert derived.rows("SELECT 1 FROM due_pair") == []
+    assert len(queue(derived)) == 1
+
+
 def test_nobody_waits_for_statements_to_be_read(derived: Derived, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one is read, the stage before works in events of the same run, and others queue it again."""
     from lakehold.lineage.graph import schemas

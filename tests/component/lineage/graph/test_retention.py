@@ -45,7 +45,7 @@ def copy(job: str, minute: float, *, source: str = "bronze.flights", end: str = 
 
 def test_every_process_loses_what_is_old_of_it(derived: Derived, now: float) -> None:
     """Also the last of many, each of which always has a little that is old."""
-    jobs = [f"job{number}" for number in range(230)]
+    jobs = [f"job{number}" for number in range(120)]
     derived.tell([copy(job, now - age) for job in jobs for age in (800 * DAY, 1)])
     edges = derived.edges()
     age(derived)
@@ -163,7 +163,7 @@ def test_neither_stage_works_meanwhile(derived: Derived, now: float, monkeypatch
 
 def test_a_large_amount_of_what_was_withdrawn_goes(derived: Derived) -> None:
     """More pairs, and more files that nothing names any more, than are removed at once."""
-    jobs = [f"job{number}" for number in range(250)]
+    jobs = [f"job{number}" for number in range(120)]
     derived.tell([copy(job, 0) for job in jobs])
     derived.tell([copy(job, 5, end="FAIL") | {"run": copy(job, 0)["run"]} for job in jobs])
     derived.execute("UPDATE edge SET last_seen = last_seen - interval '2 days'")

@@ -65,4 +65,4 @@ def test_a_worker_that_cannot_be_started_is_started_later(monkeypatch: pytest.Mo
         asyncio.run(child.GraphProcess("", "lakehouse").run())
     assert attempts == 8
     assert all(later >= sooner for sooner, later in itertools.pairwise(pauses))
-    assert (pauses[0], pauses[-1]) == (2.0, 60.0)
+    assert (pauses[0], pauses[-1]) == (1.0, 60.0)

@@ -13,7 +13,7 @@ from lakehold.lineage import options
 
 log = logging.getLogger(__name__)
 
-_AGAIN_SECONDS = 2.0
+_AGAIN_SECONDS = 1.0
 _MOST_AGAIN_SECONDS = 60.0
 _LIVED_SECONDS = 60.0
 """Who worked for so long is started again at once; who ends sooner than that, later each time."""

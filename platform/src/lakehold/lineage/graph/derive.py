@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 
 from lakehold.lineage.database import lost, passing
 from lakehold.lineage.event import storable
-from lakehold.lineage.graph import assertions, belonging, nodes, readings, runs, schemas, writings
+from lakehold.lineage.graph import anew, assertions, belonging, nodes, readings, runs, schemas, writings
 from lakehold.lineage.graph.changes import gathered, tell
 from lakehold.lineage.graph.edges import Pair
 from lakehold.lineage.graph.halving import by_halves
@@ -36,10 +36,6 @@ Connection = AsyncConnection[TupleRow]
 
 _REPLACES = frozenset({"create", "view"})
 """Statements after which nothing is left in the table of what was there before."""
-
-_PAIRS = 20
-_ANEW_AFTER_SECONDS = 30.0
-"""While runs are due, so that edges do not wait for the end of a long queue."""
 
 _LOCK = "SELECT 1 FROM stage WHERE name = %s FOR UPDATE SKIP LOCKED"
 _STATEMENT = """
@@ -86,7 +82,7 @@ async def step(connection: Connection, sql: SqlReader, limit: int) -> int:
             raise
         log.exception("run %s cannot be derived and is given up", *tried.taken)
         taken = await runs.give_up(connection, tried.taken, _named(odd))
-    return taken + await _make_anew(connection, idle=not taken)
+    return taken + await anew.make(connection, idle=not taken)
 
 
 async def _step(connection: Connection, sql: SqlReader, limit: int, tried: _Tried) -> int:
@@ -110,28 +106,6 @@ async def _step(connection: Connection, sql: SqlReader, limit: int, tried: _Trie
         await belonging.write(connection, found, settled, now.problems)
         await tell(connection, "run", ended)
     return len(taken)
-
-
-async def _make_anew(connection: Connection, *, idle: bool) -> int:
-    """Make all edges of pairs of which a writing changed: at the end, since the next run may change another."""
-    for made in range(_PAIRS):
-        pair = None
-        try:
-            async with connection.transaction(), gathered(connection):
-                await connection.execute("SET LOCAL statement_timeout = '60s'")
-                cursor = await connection.execute(_LOCK, (STAGE,))
-                if await cursor.fetchone() is None:
-                    return made
-                pair = await writings.oldest_due(connection, 0 if idle else _ANEW_AFTER_SECONDS)
-                if pair is None:
-                    return made
-                await writings.make_anew(connection, pair)
-        except Exception as odd:
-            if lost(odd) or connection.closed or pair is None:
-                raise
-            log.exception("the edges of process %s into %s are not made anew now", pair.process, pair.target)
-            await writings.put_off(connection, pair)
-    return _PAIRS
 
 
 async def _begin(connection: Connection, sql: SqlReader, found: list[DueRun]) -> _Step:
