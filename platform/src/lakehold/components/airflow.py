@@ -141,6 +141,7 @@ AIRFLOW = Component(
             environment=environment,
             stdin=lambda site: site.secrets["airflow.admin"],
             timeout_seconds=180,
+            shared=True,
         ),
     ),
     processes=(
@@ -149,7 +150,7 @@ AIRFLOW = Component(
             command=lambda site: _airflow(site, "api-server"),
             environment=environment,
             # The tasks' part of the API is made on its first request, which takes seconds: no task shall wait for it.
-            health=lambda site: Http(url=f"{url(site)}/execution/health"),
+            health=lambda site: Http(url=f"http://{site.itself}:{site.ports['airflow']}/execution/health"),
             memory_mb=450,
             start_seconds=180,
         ),

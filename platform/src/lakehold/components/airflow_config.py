@@ -16,7 +16,7 @@ Config = Mapping[str, Mapping[str, object]]
 
 def url(site: Site) -> str:
     """Where the API server and the UI are."""
-    return f"http://{site.host}:{site.ports['airflow']}"
+    return f"http://{site.at('airflow')}:{site.ports['airflow']}"
 
 
 def fernet_key(secret: str) -> str:
@@ -82,7 +82,7 @@ def _core(site: Site) -> dict[str, object]:
 
 def _database(site: Site) -> dict[str, object]:
     password = quote(site.secrets["postgres.airflow"], safe="")
-    where = f"airflow:{password}@{site.host}:{site.ports['postgres']}/airflow"
+    where = f"airflow:{password}@{site.at('postgres')}:{site.ports['postgres']}/airflow"
     return {
         "sql_alchemy_conn": f"postgresql+psycopg2://{where}",
         "sql_alchemy_conn_async": f"postgresql+asyncpg://{where}",
@@ -159,7 +159,7 @@ def _dag_processor(site: Site) -> dict[str, object]:
 def _openlineage(site: Site) -> dict[str, object]:
     transport = {
         "type": "http",
-        "url": f"http://{site.host}:{site.ports['lineage']}",
+        "url": f"http://{site.at('lineage')}:{site.ports['lineage']}",
         "endpoint": "api/v1/lineage",
         # A task posts at its begin and at its end, and waits for both.
         "timeout": posting.PATIENCE_SECONDS,

@@ -23,7 +23,7 @@ def platform_of(site: Site) -> Platform:
         spark_properties=str(properties_file(site)),
         spark_classes=str(shared_classes(site)),
         trino=TrinoAddress(
-            host=site.host,
+            host=site.at("trino"),
             port=site.ports["trino"],
             ca=str(site.tls / "ca.pem"),
             catalog=site.settings.catalog.name,
@@ -35,7 +35,9 @@ def platform_of(site: Site) -> Platform:
             keys={user: site.secrets[f"s3.{user}"] for user in _S3_USERS},
         ),
         lineage=LineageAddress(
-            url=f"http://{site.host}:{site.ports['lineage']}", namespace="lakehold", token=site.secrets["lineage.token"]
+            url=f"http://{site.at('lineage')}:{site.ports['lineage']}",
+            namespace="lakehold",
+            token=site.secrets["lineage.token"],
         ),
         catalog=pyiceberg_properties(site),
         publisher=publisher_connection(site),
@@ -46,7 +48,7 @@ def connections(site: Site) -> str:
     """Write Airflow connections, so that plain provider operators work in a user's own DAG."""
     trino = {
         "conn_type": "trino",
-        "host": site.host,
+        "host": site.at("trino"),
         "port": site.ports["trino"],
         "login": "dbt",
         "password": site.secrets["trino.dbt"],

@@ -73,10 +73,12 @@ OBJECTSTORE = Component(
             name="objectstore",
             command=_server_command,
             environment=_environment,
-            health=lambda site: Http(url=f"{s3_endpoint(site)}/health"),
+            health=lambda site: Http(url=f"http://{site.itself}:{site.ports['objectstore']}/health"),
             memory_mb=150,
         ),
     ),
-    after=(Task(name="objectstore-users", command=_bootstrap_command, environment=_bootstrap_environment),),
+    after=(
+        Task(name="objectstore-users", command=_bootstrap_command, environment=_bootstrap_environment, shared=True),
+    ),
 )
 """The object store, as one declaration."""
