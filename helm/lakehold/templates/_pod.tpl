@@ -1,0 +1,119 @@
+{{/* A pod's template for one of the declared processes. Takes root, component, process, resources; claim is true where
+     the component's data is on a volume claim named "data". */}}
+{{- define "lakehold.pod" -}}
+{{- $declared := include "lakehold.declared" .root | fromYaml -}}
+{{- $component := index $declared.components .component -}}
+{{- $process := index $component.processes .process -}}
+{{- $call := merge (dict "declared" $declared "image" $component.image) . -}}
+metadata:
+  labels:
+    {{- include "lakehold.selector" . | nindent 4 }}
+    app.kubernetes.io/part-of: lakehold
+  annotations:
+    # A changed setting starts the pod again; a changed secret does when you say so (kubectl rollout restart).
+    checksum/cluster: {{ include "lakehold.cluster" .root | sha256sum }}
+spec:
+  serviceAccountName: {{ include "lakehold.name" .root }}
+  {{- include "lakehold.podSecurity" .root | nindent 2 }}
+  terminationGracePeriodSeconds: {{ add $process.stopSeconds 10 }}
+  initContainers:
+    {{- include "lakehold.configure" $call | nindent 4 }}
+    {{- range $component.init }}
+    {{- include "lakehold.task" (merge (dict "task" . "seconds" 0) $call) | nindent 4 }}
+    {{- end }}
+    {{- range $component.waits }}
+    {{- $job := index $component.jobs . }}
+    {{- include "lakehold.task" (merge (dict "task" (printf "%s.done" .) "seconds" $.root.Values.setup.seconds "image" $job.image) $call) | nindent 4 }}
+    {{- end }}
+  containers:
+    - name: {{ .process }}
+      {{- include "lakehold.container" $call | nindent 6 }}
+      command: {{ append $declared.layout.launch .process | toJson }}
+      {{- if $process.serves }}
+      ports:
+        - name: main
+          containerPort: {{ $component.port }}
+          protocol: TCP
+      {{- end }}
+      {{- include "lakehold.probes" (dict "process" $process "port" $component.port) | nindent 6 }}
+      {{- if $process.serves }}
+      lifecycle:
+        preStop:
+          # It goes on serving until everybody has heard that it is leaving.
+          sleep:
+            seconds: 5
+      {{- end }}
+      resources:
+        {{- toYaml .resources | nindent 8 }}
+      volumeMounts:
+        {{- include "lakehold.mounts" . | nindent 8 }}
+  volumes:
+    {{- include "lakehold.volumes" $call | nindent 4 }}
+{{- end }}
+
+{{/* Of every pod: who it runs as, and what it is not given. */}}
+{{- define "lakehold.podSecurity" -}}
+{{- $layout := (include "lakehold.declared" . | fromYaml).layout -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ $layout.user }}
+  runAsGroup: {{ $layout.user }}
+  fsGroup: {{ $layout.user }}
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Of every container. Takes root, declared and image. */}}
+{{- define "lakehold.container" -}}
+image: {{ include "lakehold.image" . | quote }}
+imagePullPolicy: IfNotPresent
+securityContext:
+  allowPrivilegeEscalation: false
+  privileged: false
+  readOnlyRootFilesystem: true
+  runAsNonRoot: true
+  capabilities:
+    drop: [ALL]
+  seccompProfile:
+    type: RuntimeDefault
+env:
+  # For what the kubelet runs beside the process: its probes.
+  - name: PYTHONPATH
+    value: {{ .declared.layout.source }}
+  - name: PYTHONDONTWRITEBYTECODE
+    value: "1"
+{{- end }}
+
+{{/* The first container: it writes configuration, environment and command of what follows. */}}
+{{- define "lakehold.configure" -}}
+- name: configure
+  {{- include "lakehold.container" (merge (dict "image" "platform") .) | nindent 2 }}
+  command: {{ append .declared.layout.configure .component | toJson }}
+  resources:
+    {{- toYaml .root.Values.setup.resources | nindent 4 }}
+  volumeMounts:
+    - name: given
+      mountPath: {{ .declared.layout.given }}
+      readOnly: true
+    {{- include "lakehold.mounts" . | nindent 4 }}
+{{- end }}
+
+{{/* A container that runs a task to its end. Takes task, image and the seconds for which it tries again. */}}
+{{- define "lakehold.task" -}}
+- name: {{ .task | replace "." "-" }}
+  {{- include "lakehold.container" . | nindent 2 }}
+  command: {{ concat .declared.layout.launch (list "--task" (toString .seconds) .task) | toJson }}
+  resources:
+    {{- toYaml .root.Values.setup.resources | nindent 4 }}
+  volumeMounts:
+    {{- include "lakehold.mounts" . | nindent 4 }}
+{{- end }}

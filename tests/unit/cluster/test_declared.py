@@ -1,0 +1,69 @@
+"""The facts the templates read are those of the declarations."""
+
+from __future__ import annotations
+
+import pytest
+from lakehold.cluster import layout
+from lakehold.cluster.declared import declared, example, mentioned
+from lakehold.components.model import Component
+from lakehold.components.registry import COMPONENTS
+
+FACTS = declared(COMPONENTS)["components"]
+
+# DESIGN: who talks to whom. A change of it opens a way through the cluster's network policies.
+TALKS = {
+    "postgres": set(),
+    "objectstore": set(),
+    "lineage": {"postgres", "objectstore", "trino"},
+    "trino": {"postgres", "objectstore", "lineage"},
+    "airflow": {"postgres", "objectstore", "lineage", "trino"},
+}
+
+
+def test_who_talks_to_whom_is_what_we_think_it_is() -> None:
+    assert {name: set(facts["talks"]) for name, facts in FACTS.items()} == TALKS
+
+
+@pytest.mark.parametrize("part", [part for part in COMPONENTS if part.processes], ids=lambda part: part.name)
+def test_a_component_finds_others_by_their_service_only(part: Component) -> None:
+    site = example(COMPONENTS)
+    own = site.ports[part.name]
+    for name, port in site.ports.items():
+        if port != own:
+            assert f"127.0.0.1:{port}" not in mentioned(part, site), f"{part.name} looks for {name} in its own pod"
+
+
+def test_every_process_has_a_probe_and_listens_where_a_kubelet_asks() -> None:
+    for facts in FACTS.values():
+        for process in facts["processes"].values():
+            (kind,) = process["probe"]
+            assert kind in ("exec", "httpGet")
+            if kind == "httpGet":
+                assert process["probe"]["httpGet"]["port"] == facts["port"]
+
+
+def test_an_answer_that_must_be_read_is_asked_for_with_the_authority() -> None:
+    command = FACTS["trino"]["processes"]["trino"]["probe"]["exec"]["command"]
+    assert command[-3:] == ["https://127.0.0.1:18443/v1/info", "/var/lib/lakehold/tls/ca.pem", '"starting":false']
+
+
+def test_a_probe_needs_no_environment_that_its_image_lacks() -> None:
+    command = FACTS["postgres"]["processes"]["postgres"]["probe"]["exec"]["command"]
+    assert command[0] == layout.SYSTEM_PYTHON
+
+
+def test_only_what_changes_its_own_disk_runs_in_a_component_s_pod() -> None:
+    assert FACTS["postgres"]["init"] == ["postgres-initdb"]
+    assert set(FACTS["postgres"]["jobs"]) == {"postgres-roles"}
+    assert FACTS["lineage"]["init"] == []
+    assert FACTS["lineage"]["waits"] == ["lineage-migrate"]
+
+
+def test_only_who_shows_the_certificate_is_given_its_key() -> None:
+    assert {name: facts["tls"] for name, facts in FACTS.items()} == {
+        "postgres": "", "objectstore": "", "lineage": "client", "trino": "server", "airflow": "client",
+    }  # fmt: skip
+
+
+def test_no_secret_is_among_the_facts() -> None:
+    assert "secret-" not in str(declared(COMPONENTS))
