@@ -58,9 +58,10 @@ bench: ## Measure this machine's start, memory and throughput into docs/referenc
 	@$(call BOOTSTRAP,demo)
 	@.venv/bin/python bench/report.py
 
-verify: ## Check every file in the store against the pins and the locks.
+verify: ## Check every file in the store against the pins and the locks, and the chart against the declarations.
 	@$(call BOOTSTRAP,demo)
 	@$(LAKEHOLD) pins verify
+	@.venv/bin/python -m lakehold.cluster.chart --check .
 
 outdated: ## Say which pins are behind their registries.
 	@$(call BOOTSTRAP,demo)
