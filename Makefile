@@ -1,7 +1,7 @@
 # The verbs of a checkout. All they need is Python 3.11 to 3.13 (PYTHON=… chooses one) and make.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint format bench verify outdated locks setup clean
+.PHONY: help demo up down test lint format bench verify outdated locks images setup clean
 MAKEFLAGS += --no-print-directory
 
 LAKEHOLD := .venv/bin/lakehold
@@ -71,6 +71,10 @@ locks: setup ## Resolve platform/locks/*.in again (needs the network; review the
 	@set -e; for name in bootstrap lakehold dev airflow dbt engine; do echo "locking $$name"; (cd platform/locks && \
 	  ../../.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 	    --output-file $$name.txt $$name.in); done
+
+images: ## Build the container images into dist/images (IMAGES="trino postgres" builds some).
+	@$(call BOOTSTRAP,demo)
+	@.venv/bin/python -m lakehold.images build $(IMAGES)
 
 setup: ## Make .venv with the developer's tools.
 	@$(call BOOTSTRAP,dev)
