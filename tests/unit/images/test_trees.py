@@ -24,7 +24,7 @@ def encoded(content: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
 
 
-def environment(root: Path, python: str = "/usr/bin/python3.11") -> Store:
+def environment(root: Path, python: str, tools: str = "84.0") -> Store:
     """A store with one environment, as uv leaves it."""
     locks = root / "locks"
     locks.mkdir(parents=True)
@@ -46,7 +46,11 @@ def environment(root: Path, python: str = "/usr/bin/python3.11") -> Store:
     (folder / "bin" / "small").write_bytes(script)
     (folder / "bin" / "small").chmod(0o755)
     (site / "small.py").write_text("ONE = 1\n")
+    (info / "uv_build.json").write_text("{}")
+    wheel = f"Wheel-Version: 1.0\nGenerator: setuptools ({tools})\nTag: py3-none-any\n".encode()
+    (info / "WHEEL").write_bytes(wheel)
     rows = [["small.py", f"sha256={encoded(b'ONE = 1' + bytes([10]))}", "8"], ["small-1.dist-info/RECORD", "", ""]]
+    rows.append(["small-1.dist-info/WHEEL", f"sha256={encoded(wheel)}", str(len(wheel))])
     rows.append(["../../../bin/small", f"sha256={encoded(script)}", str(len(script))])
     with (info / "RECORD").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
@@ -89,11 +93,16 @@ def test_a_packages_record_knows_its_new_scripts(store: Store) -> None:
     rows = {row[0]: row[1:] for row in csv.reader(io.StringIO(record))}
     script = found[f"{ENV}/bin/small"].read()
     assert rows["../../../bin/small"] == [f"sha256={encoded(script)}", str(len(script))]
+    wheel = found[f"{SITE}/small-1.dist-info/WHEEL"].read()
+    assert wheel == b"Wheel-Version: 1.0\nTag: py3-none-any\n"
+    assert rows["small-1.dist-info/WHEEL"] == [f"sha256={encoded(wheel)}", str(len(wheel))]
     assert rows["small.py"] == [f"sha256={encoded(b'ONE = 1' + bytes([10]))}", "8"]
 
 
-def test_the_store_may_be_anywhere(store: Store, tmp_path: Path, python: str) -> None:
-    elsewhere = environment(tmp_path / "another" / "folder", python)
+def test_neither_the_stores_place_nor_the_version_of_a_build_tool_matters(
+    store: Store, tmp_path: Path, python: str
+) -> None:
+    elsewhere = environment(tmp_path / "another" / "folder", python, tools="85.1")
     assert layer(store) == layer(elsewhere)
     assert trees.env_key(store, "small") == trees.env_key(elsewhere, "small")
 

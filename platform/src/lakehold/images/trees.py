@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,9 @@ _VENV_ONLY = frozenset(
     }
 )
 """What uv puts beside the packages' scripts."""
+_RECORD, _WHEEL = ".dist-info/RECORD", ".dist-info/WHEEL"
+_BUILT = ".dist-info/uv_build.json"
+"""Marks a package that uv built from its source: with the tools of that day, which say their version in ``WHEEL``."""
 
 
 def artifact(store: Store, name: str) -> Iterator[Entry]:
@@ -61,17 +65,21 @@ def env(store: Store, name: str) -> Iterator[Entry]:
     """
     folder = store.python(name).parent.parent
     target = layout.python(name).parents[1]
+    listed = _listed((folder / envs.MANIFEST).read_text(encoding="utf-8"), folder, target)
+    entries = [entry for entry in listed if not _left_out(entry.path.removeprefix(f"{_inside(target)}/"))]
+    built = {_dist(entry) for entry in entries if entry.path.endswith(_BUILT)}
     changed: dict[str, Entry] = {}
     records: list[Entry] = []
-    for entry in _listed((folder / envs.MANIFEST).read_text(encoding="utf-8"), folder, target):
-        path = PurePosixPath("/", entry.path).relative_to(target).as_posix()
-        if _left_out(path):
-            continue
-        if path.endswith(".dist-info/RECORD"):
+    for entry in entries:
+        content = None
+        if entry.path.startswith(f"{_inside(target)}/bin/") and entry.kind == "file":
+            content = _verified(entry).replace(str(folder).encode(), str(target).encode())
+        elif entry.path.endswith(_WHEEL) and _dist(entry) in built:
+            content = re.sub(rb"^Generator: .*\n", b"", _verified(entry), flags=re.MULTILINE)
+        if content is not None:
+            changed[entry.path] = replace(entry, content=content, sha256=_hex(content))
+        elif entry.path.endswith(_RECORD):
             records.append(entry)
-        elif path.startswith("bin/") and entry.kind == "file" and str(folder).encode() in _verified(entry):
-            moved = _verified(entry).replace(str(folder).encode(), str(target).encode())
-            changed[entry.path] = Entry(path=entry.path, mode=entry.mode, content=moved, sha256=_hex(moved))
         else:
             yield entry
     yield from changed.values()
@@ -98,7 +106,7 @@ def checkout_key(root: Path, rooms: Sequence[str]) -> str:
 def _portable(folder: Path) -> str:
     """The part of an environment's manifest that is the same wherever the store is: packages, not scripts."""
     lines = (folder / envs.MANIFEST).read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if line.split(" ", 3)[3].startswith("lib/") and not line.endswith("/RECORD")]
+    kept = [line for line in lines if line.split(" ", 3)[3].startswith("lib/") and not line.endswith((_RECORD, _WHEEL))]
     return hashlib.sha256("\n".join(kept).encode()).hexdigest()
 
 
@@ -125,8 +133,13 @@ def _left_out(path: str) -> bool:
     return top == "include" or (top == "bin" and name in _VENV_ONLY)
 
 
+def _dist(entry: Entry) -> str:
+    """The folder in which a package describes itself."""
+    return entry.path.rpartition("/")[0]
+
+
 def _record(entry: Entry, changed: dict[str, Entry]) -> Entry:
-    """A package's list of its files, with the sums of the scripts that were written anew."""
+    """A package's list of its files, with the sums of what was written anew."""
     site = PurePosixPath("/", entry.path).parent.parent
     rows = []
     for name, expected, size in csv.reader(io.StringIO(_verified(entry).decode(), newline="")):
