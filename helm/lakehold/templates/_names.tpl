@@ -19,6 +19,12 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* The same for the pods of one process. Takes root, component and process. */}}
+{{- define "lakehold.pods" -}}
+{{ include "lakehold.selector" . }}
+lakehold/process: {{ .process }}
+{{- end }}
+
 {{/* Labels of an object. Takes root and component. */}}
 {{- define "lakehold.labels" -}}
 {{ include "lakehold.selector" . }}

@@ -1,19 +1,20 @@
-{{/* A pod's template for one of the declared processes. Takes root, component, process, resources; claim is true where
-     the component's data is on a volume claim named "data". */}}
+{{/* A pod's template for one of the declared processes. Takes root, component, process and resources; claim is true where
+     the component's data is on a volume claim named "data"; account names the service account of a pod that asks the
+     Kubernetes API, and is empty for all others. */}}
 {{- define "lakehold.pod" -}}
 {{- $declared := include "lakehold.declared" .root | fromYaml -}}
 {{- $component := index $declared.components .component -}}
 {{- $process := index $component.processes .process -}}
-{{- $call := merge (dict "declared" $declared "image" $component.image) . -}}
+{{- $call := merge (dict "declared" $declared "image" $component.image "facts" $component) . -}}
 metadata:
   labels:
-    {{- include "lakehold.selector" . | nindent 4 }}
+    {{- include "lakehold.pods" . | nindent 4 }}
     app.kubernetes.io/part-of: lakehold
   annotations:
     # A changed setting starts the pod again; a changed secret does when you say so (kubectl rollout restart).
     checksum/cluster: {{ include "lakehold.cluster" .root | sha256sum }}
 spec:
-  serviceAccountName: {{ include "lakehold.name" .root }}
+  serviceAccountName: {{ include "lakehold.name" .root }}{{ with .account }}-{{ . }}{{ end }}
   {{- include "lakehold.podSecurity" .root | nindent 2 }}
   terminationGracePeriodSeconds: {{ add $process.stopSeconds 10 }}
   initContainers:
@@ -35,7 +36,7 @@ spec:
           containerPort: {{ $component.port }}
           protocol: TCP
       {{- end }}
-      {{- include "lakehold.probes" (dict "process" $process "port" $component.port) | nindent 6 }}
+      {{- include "lakehold.probes" (dict "root" .root "process" $process "port" $component.port) | nindent 6 }}
       {{- if $process.serves }}
       lifecycle:
         preStop:
@@ -47,8 +48,22 @@ spec:
         {{- toYaml .resources | nindent 8 }}
       volumeMounts:
         {{- include "lakehold.mounts" . | nindent 8 }}
+        {{- if .account }}
+        - name: token
+          mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+          readOnly: true
+        - name: task
+          mountPath: {{ $declared.layout.given }}
+          readOnly: true
+        {{- end }}
   volumes:
     {{- include "lakehold.volumes" $call | nindent 4 }}
+    {{- if .account }}
+    {{- include "lakehold.token" . | nindent 4 }}
+    - name: task
+      configMap:
+        name: {{ include "lakehold.name" .root }}-task
+    {{- end }}
 {{- end }}
 
 {{/* Of every pod: who it runs as, and what it is not given. */}}
@@ -97,7 +112,7 @@ env:
 {{- define "lakehold.configure" -}}
 - name: configure
   {{- include "lakehold.container" (merge (dict "image" "platform") .) | nindent 2 }}
-  command: {{ append .declared.layout.configure .component | toJson }}
+  command: {{ concat .declared.layout.configure (.configured | default (list .component)) | toJson }}
   resources:
     {{- toYaml .root.Values.setup.resources | nindent 4 }}
   volumeMounts:

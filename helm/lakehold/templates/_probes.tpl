@@ -1,14 +1,15 @@
-{{/* Probes from a declared health check. Takes process and port. A process that is slow to answer is taken out of its
+{{/* Probes from a declared health check. Takes root, process and port. A process that is slow to answer is taken out of its
      Service at once, and started again only when its port has been dead for a minute and a half. */}}
 {{- define "lakehold.probes" -}}
+{{- $host := printf "%s-" (include "lakehold.name" .root) -}}
 startupProbe:
-  {{- toYaml .process.probe | nindent 2 }}
+  {{- toYaml .process.probe | replace "host-of-" $host | nindent 2 }}
   periodSeconds: 3
   timeoutSeconds: 10
   # Twice the declared time: images are pulled before, but a node may start many pods at once.
   failureThreshold: {{ max 10 (div (mul .process.startSeconds 2) 3) }}
 readinessProbe:
-  {{- toYaml .process.probe | nindent 2 }}
+  {{- toYaml .process.probe | replace "host-of-" $host | nindent 2 }}
   periodSeconds: 5
   timeoutSeconds: 10
   failureThreshold: 2
@@ -17,7 +18,7 @@ livenessProbe:
   tcpSocket:
     port: {{ .port }}
   {{- else }}
-  {{- toYaml .process.probe | nindent 2 }}
+  {{- toYaml .process.alive | replace "host-of-" $host | nindent 2 }}
   {{- end }}
   periodSeconds: 15
   timeoutSeconds: 10

@@ -1,4 +1,5 @@
-{{/* What every container of a pod sees of its state directory. Takes root, component and claim. */}}
+{{/* What every container of a pod sees of its state directory. Takes root, component, claim and shared: whether its
+     working folder is the one that Airflow's tasks and triggers share. */}}
 {{- define "lakehold.mounts" -}}
 {{- $layout := (include "lakehold.declared" .root | fromYaml).layout -}}
 {{- range list "conf" "run" "tls" }}
@@ -6,9 +7,19 @@
   mountPath: {{ $layout.state }}/{{ . }}
   subPath: {{ . }}
 {{- end }}
+{{- if .shared }}
+- name: shared
+  mountPath: {{ $layout.state }}/work
+{{- range list "tmp" "spark" }}
+- name: work
+  mountPath: {{ $layout.state }}/work/{{ . }}
+  subPath: {{ . }}
+{{- end }}
+{{- else }}
 - name: work
   mountPath: {{ $layout.state }}/work
   subPath: work
+{{- end }}
 - name: work
   mountPath: /tmp
   subPath: tmp
@@ -22,9 +33,8 @@
 {{- end }}
 {{- end }}
 
-{{/* A pod's volumes, but for a claim. Takes root, declared and component. */}}
+{{/* A pod's volumes, but for a claim. Takes root, shared and facts: what is declared of its secrets and of TLS. */}}
 {{- define "lakehold.volumes" -}}
-{{- $component := index .declared.components .component -}}
 # Configuration, with secrets in it: in memory, and gone with the pod.
 - name: private
   emptyDir:
@@ -33,6 +43,11 @@
 - name: work
   emptyDir:
     sizeLimit: 4Gi
+{{- if .shared }}
+- name: shared
+  persistentVolumeClaim:
+    claimName: {{ include "lakehold.name" .root }}-airflow-work
+{{- end }}
 - name: given
   projected:
     defaultMode: 288 # 0440: the pod's group
@@ -45,21 +60,42 @@
       - secret:
           name: {{ include "lakehold.secret" .root }}
           items:
-            {{- range $component.secrets }}
+            {{- range .facts.secrets }}
             - key: {{ . }}
               path: secrets/{{ . }}
             {{- end }}
-      {{- if $component.tls }}
+      {{- if .facts.tls }}
       - secret:
           name: {{ include "lakehold.tls" .root }}
           items:
             - key: ca.crt
               path: tls/ca.crt
-            {{- if eq $component.tls "server" }}
+            {{- if eq .facts.tls "server" }}
             - key: tls.crt
               path: tls/tls.crt
             - key: tls.key
               path: tls/tls.key
             {{- end }}
       {{- end }}
+{{- end }}
+
+{{/* The token of a pod's service account. No other way gives a pod one. */}}
+{{- define "lakehold.token" -}}
+- name: token
+  projected:
+    defaultMode: 288 # 0440: the pod's group
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - key: ca.crt
+              path: ca.crt
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef:
+                fieldPath: metadata.namespace
 {{- end }}

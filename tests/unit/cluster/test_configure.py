@@ -11,6 +11,7 @@ from lakehold.cluster import layout
 from lakehold.cluster.configure import Plan, certificates, plan, write
 from lakehold.cluster.declared import example
 from lakehold.cluster.pod import Mounted, load, settings_of
+from lakehold.components.airflow import AIRFLOW
 from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Component
 from lakehold.components.postgres import POSTGRES
@@ -51,6 +52,12 @@ def test_whether_a_task_is_done_can_be_asked_without_its_input() -> None:
     assert spec["stdin"] == ""
 
 
+def test_tasks_are_pods() -> None:
+    text = plan(AIRFLOW, SITE).files[Path("/var/lib/lakehold/conf/airflow/airflow.cfg")]
+    assert "executor = KubernetesExecutor\n" in text
+    assert "pod_template_file = /etc/lakehold/task.yaml\n" in text
+
+
 def test_a_secret_given_on_standard_input_stays_off_the_command_line() -> None:
     spec = json.loads(plan(POSTGRES, SITE).files[layout.RUN / "postgres-initdb.json"])
     assert spec["stdin"] == "secret-postgres.superuser\n"
@@ -79,12 +86,14 @@ def test_a_client_is_given_the_authority_only(tmp_path: Path) -> None:
 
 
 def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
-    described = {"settings": {"catalog": {"name": "lake"}}, "hosts": {"trino": "demo-trino"}}
+    described = {"settings": {"catalog": {"name": "lake"}}, "hosts": {"trino": "demo-trino"}, "namespace": "lake"}
     (tmp_path / "cluster.json").write_text(json.dumps(described), encoding="utf-8")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "s3.root").write_text("hush\n", encoding="utf-8")
     site = load(COMPONENTS, tmp_path)
     assert (site.settings.catalog.name, site.at("trino"), site.secrets["s3.root"]) == ("lake", "demo-trino", "hush")
+    assert site.pods is not None
+    assert (site.pods.namespace, str(site.pods.template)) == ("lake", "/etc/lakehold/task.yaml")
 
 
 def test_an_empty_secret_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ TALKS = {
     "objectstore": set(),
     "lineage": {"postgres", "objectstore", "trino"},
     "trino": {"postgres", "objectstore", "lineage"},
-    "airflow": {"postgres", "objectstore", "lineage", "trino"},
+    # Its processes have pods of their own and find each other by the API server.
+    "airflow": {"postgres", "objectstore", "lineage", "trino", "airflow"},
 }
 
 
@@ -57,12 +58,28 @@ def test_only_what_changes_its_own_disk_runs_in_a_component_s_pod() -> None:
     assert set(FACTS["postgres"]["jobs"]) == {"postgres-roles"}
     assert FACTS["lineage"]["init"] == []
     assert FACTS["lineage"]["waits"] == ["lineage-migrate"]
+    assert FACTS["airflow"]["waits"] == ["airflow-prepare"]
 
 
 def test_only_who_shows_the_certificate_is_given_its_key() -> None:
     assert {name: facts["tls"] for name, facts in FACTS.items()} == {
         "postgres": "", "objectstore": "", "lineage": "client", "trino": "server", "airflow": "client",
     }  # fmt: skip
+
+
+def test_who_listens_nowhere_says_when_it_is_dead_and_not_that_others_are() -> None:
+    for name in ("airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"):
+        process = FACTS["airflow"]["processes"][name]
+        assert not process["serves"]
+        assert process["alive"]["exec"]["command"][-1] == "--unless-unknown"
+        assert process["probe"]["exec"]["command"][-1] != "--unless-unknown"
+
+
+def test_a_task_has_the_secrets_of_what_it_is_configured_for() -> None:
+    tasks = declared(COMPONENTS)["tasks"]
+    assert set(tasks["configured"]) == {"airflow", "spark"}
+    assert {"postgres.spark", "s3.engine", "lineage.token"} <= set(tasks["secrets"])
+    assert not {"postgres.superuser", "s3.root", "trino.admin"} & set(tasks["secrets"])
 
 
 def test_no_secret_is_among_the_facts() -> None:

@@ -73,6 +73,19 @@ def test_a_process_is_become(tmp_path: Path) -> None:
         assert int(process.stdout.read()) == process.pid
 
 
+def test_a_command_of_somebody_else_has_a_process_s_environment(tmp_path: Path) -> None:
+    spec(tmp_path, "")
+    code = _HERE + "launch.main(['--like', 'one', sys.executable, '-c', 'import os; print(os.environ[\"A\"])'])"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "b\n"
+
+
+def test_an_unknown_option_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "RUN", spec(tmp_path, ""))
+    with pytest.raises(SystemExit, match="--tusk"):
+        launch.main(["--tusk", "0", "one"])
+
+
 def test_a_task_ends_when_its_pod_is_told_to(tmp_path: Path) -> None:
     spec(tmp_path, "import time; print('up', flush=True); time.sleep(600)")
     code = _HERE + "sys.exit(launch.main(['--task', '600', 'one']))"

@@ -4,6 +4,7 @@
 - objectstore
 - lineage
 - trino
+- airflow
 {{- end }}
 
 {{/* What a pod is told of the platform: the settings, and where its components are. */}}
@@ -12,7 +13,7 @@
 {{- range include "lakehold.components" . | fromYamlArray -}}
 {{- $_ := set $hosts . (printf "%s-%s" (include "lakehold.name" $) .) -}}
 {{- end -}}
-{{- dict "settings" .Values.settings "hosts" $hosts | toPrettyJson -}}
+{{- dict "settings" .Values.settings "hosts" $hosts "namespace" .Release.Namespace | toPrettyJson -}}
 {{- end }}
 
 {{/* What the Job that makes secrets is told: a name that is empty is none of its business. */}}

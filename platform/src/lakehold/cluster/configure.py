@@ -1,6 +1,6 @@
-"""What a pod's first container does: ``python -m lakehold.cluster.configure COMPONENT``.
+"""What a pod's first container does: ``python -m lakehold.cluster.configure COMPONENT…``.
 
-It writes the component's files, its certificate, and for each of its processes and tasks what :mod:`launch` has to
+It writes each component's files, its certificate, and for each of its processes and tasks what :mod:`launch` has to
 start; all of it into volumes that live as long as the pod, in memory. So a configuration with secrets in it, or made of
 them, is the same function's work as on one machine, and is kept nowhere.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Plan:
 
 
 def plan(part: Component, site: Site) -> Plan:
-    """Return the folders and files a pod of this component needs; pure."""
+    """Return the folders and files a pod with this component needs; pure."""
     owned = [site.conf(part.name), site.data(part.name), *(site.state / name for name in part.owns)]
     files = {site.conf(part.name) / file.path: file.text for file in part.files(site)}
     for one in (*part.before, *part.processes, *part.after):
@@ -83,18 +83,20 @@ def write(wanted: Plan) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def main(name: str) -> int:
-    """Configure this pod for the component ``name``."""
+def main(names: Sequence[str]) -> int:
+    """Configure this pod for the components of these names."""
     try:
         site = pod.load(COMPONENTS)
-        wanted = plan(component(name), site)
+        plans = [plan(component(name), site) for name in names]
         tls = certificates(layout.GIVEN / "tls", site)
     except LakeholdError as problem:
         sys.stderr.write(f"{problem}\n")
         return problem.exit_code
-    write(Plan(folders=wanted.folders, files={**wanted.files, **tls}))
+    for wanted in plans:
+        write(wanted)
+    write(Plan(folders=(site.tls,), files=tls))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

@@ -15,13 +15,23 @@ from lakehold.components.model import Component, Health, Http, Process, Site, Ta
 from lakehold.config.settings import Settings
 
 _SERVER, _CLIENT = "server", "client"
+_HOST = "host-of-"
+"""Before a component's name it stands for its Service's; templates replace it by the beginning of all names."""
+_TASKS = ("airflow", "spark")
+"""The components a pod with one of Airflow's tasks is configured for."""
+_TASK_LIKE = "airflow-triggerer"
+"""The process whose environment a task has."""
 
 
 def example(components: Sequence[Component]) -> Site:
     """A pod's site in which every host name and secret tells what it stands for."""
-    hosts = {part.name: f"host-of-{part.name}" for part in components}
-    secrets = {name: f"secret-{name}" for part in components for name in part.secrets}
-    return pod.site(components, pod.settings_of(Settings().model_dump(mode="json")), hosts, secrets)
+    return pod.site(
+        components,
+        pod.settings_of(Settings().model_dump(mode="json")),
+        hosts={part.name: f"{_HOST}{part.name}" for part in components},
+        namespace="namespace",
+        secrets={name: f"secret-{name}" for part in components for name in part.secrets},
+    )
 
 
 def declared(components: Sequence[Component]) -> dict[str, Any]:
@@ -39,7 +49,19 @@ def declared(components: Sequence[Component]) -> dict[str, Any]:
             "launch": _script("launch.py"),
         },
         "secrets": sorted({name for part in components for name in part.secrets}),
+        "tasks": _tasks(components, site),
         "components": {part.name: _component(part, running, site) for part in running},
+    }
+
+
+def _tasks(components: Sequence[Component], site: Site) -> dict[str, Any]:
+    parts = [part for part in components if part.name in _TASKS]
+    return {
+        "image": layout.IMAGES["airflow"],
+        "configured": [part.name for part in parts],
+        "like": _TASK_LIKE,
+        "secrets": sorted({name for part in parts for name in part.secrets}),
+        "tls": _tls("\n".join(mentioned(part, site) for part in parts), site),
     }
 
 
@@ -54,7 +76,7 @@ def _component(part: Component, running: Sequence[Component], site: Site) -> dic
         "port": part.ports[""],
         "secrets": list(part.secrets),
         "tls": _tls(text, site),
-        "talks": [other.name for other in running if other is not part and site.hosts[other.name] in text],
+        "talks": [other.name for other in running if site.hosts[other.name] in text],
         "init": [task.name for task in (*part.before, *part.after) if not task.shared],
         "waits": [task.name for task in part.before if task.shared and task.done is not None],
         "jobs": {task.name: _job(task, part, site) for task in (*part.before, *part.after) if task.shared},
@@ -63,9 +85,9 @@ def _component(part: Component, running: Sequence[Component], site: Site) -> dic
 
 
 def mentioned(part: Component, site: Site) -> str:
-    """Return everything a component's declaration says, as one text: who is not in it is not talked to."""
+    """Return all that a component's processes are told, as one text: who is not in it is not talked to."""
     said = [file.text for file in part.files(site)]
-    for one in (*part.before, *part.processes, *part.after):
+    for one in part.processes:
         said += [*one.command(site), *one.environment(site).values()]
     return "\n".join(said)
 
@@ -89,6 +111,7 @@ def _process(process: Process, part: Component, site: Site) -> dict[str, Any]:
         "startSeconds": process.start_seconds,
         "stopSeconds": process.stop_seconds,
         "probe": probe(health, site),
+        **({"alive": probe(process.alive(site), site)} if process.alive else {}),
     }
 
 

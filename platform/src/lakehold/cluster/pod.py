@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lakehold.cluster import layout
-from lakehold.components.model import ANY_ADDRESS, Component, Site
+from lakehold.components.model import ANY_ADDRESS, Component, Pods, Site
 from lakehold.config.settings import Settings
 from lakehold.errors import ConfigError
 
@@ -23,7 +23,12 @@ def ports(components: Sequence[Component]) -> dict[str, int]:
 
 
 def site(
-    components: Sequence[Component], settings: Settings, hosts: Mapping[str, str], secrets: Mapping[str, str]
+    components: Sequence[Component],
+    settings: Settings,
+    *,
+    hosts: Mapping[str, str],
+    namespace: str,
+    secrets: Mapping[str, str],
 ) -> Site:
     """Return the site of a pod. ``hosts`` maps a component to its Service; pure."""
     environments = {layout.LAKEHOLD, *(name for part in components for name in part.pythons)}
@@ -36,6 +41,7 @@ def site(
         ports=ports(components),
         secrets=secrets,
         hosts=hosts,
+        pods=Pods(namespace=namespace, template=layout.GIVEN / layout.TASK),
     )
 
 
@@ -83,4 +89,10 @@ class Mounted(Mapping[str, str]):
 def load(components: Sequence[Component], given: Path = layout.GIVEN) -> Site:
     """Read what the chart mounted into this pod."""
     described = json.loads((given / "cluster.json").read_text(encoding="utf-8"))
-    return site(components, settings_of(described["settings"]), described["hosts"], Mounted(given / "secrets"))
+    return site(
+        components,
+        settings_of(described["settings"]),
+        hosts=described["hosts"],
+        namespace=described["namespace"],
+        secrets=Mounted(given / "secrets"),
+    )

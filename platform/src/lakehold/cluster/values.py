@@ -6,13 +6,14 @@ what only a cluster has.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic.alias_generators import to_camel
 
 from lakehold.components.registry import COMPONENTS
 from lakehold.config.settings import (
+    ADDRESS,
     AirflowSettings,
     CatalogSettings,
     LineageSettings,
@@ -80,7 +81,18 @@ def _chosen(name: str, model: type[BaseModel], *keys: str) -> Any:
 
 
 _Catalog: Any = _chosen("Catalog", CatalogSettings, "name", "warehouse")
-_Airflow: Any = _chosen("AirflowPart", AirflowSettings, "parallelism", "tuned")
+_Airflow: Any = create_model(
+    "AirflowPart",
+    __base__=_chosen("AirflowPart", AirflowSettings, "parallelism", "tuned"),
+    url=(
+        str,
+        Field(
+            default="http://localhost:18080",
+            pattern=ADDRESS,
+            description="Address people open Airflow at: an ingress, or what `kubectl port-forward` makes of it.",
+        ),
+    ),
+)
 
 
 class SettingsPart(Part):
@@ -115,6 +127,7 @@ class Images(Part):
     postgres: Image = Image()
     objectstore: Image = Image()
     trino: Image = Image()
+    airflow: Image = Image()
 
 
 class Secrets(Part):
@@ -178,12 +191,45 @@ class Lineage(Part):
     resources: Resources = resources("lineage", cpu="50m", most_cpu="1")
 
 
+class Work(Storage):
+    """The working folder that Airflow's tasks and triggers share."""
+
+    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
+        default="ReadWriteOnce", description="`ReadWriteOnce` keeps all tasks on one node; more nodes need the other."
+    )
+
+
+class Service(Part):
+    """A process with pods of its own."""
+
+    resources: Resources
+
+
+class Replicated(Service):
+    """A process that may run several times."""
+
+    replicas: int = Field(default=1, ge=1, le=10, description="Pods.")
+
+
+class Airflow(Part):
+    """Airflow."""
+
+    api: Replicated = Replicated(resources=resources("airflow-api", cpu="100m", most_cpu="2"))
+    scheduler: Service = Service(resources=resources("airflow-scheduler", cpu="200m", most_cpu="2"))
+    dag_processor: Service = Service(resources=resources("airflow-dag-processor", cpu="100m", most_cpu="2"))
+    triggerer: Service = Service(resources=resources("airflow-triggerer", cpu="50m", most_cpu="1"))
+    work: Work = Work(size="2Gi")
+    task: Service = Service(
+        resources=Resources(requests=Amounts(cpu="250m", memory="1Gi"), limits=Amounts(cpu="2", memory="2560Mi"))
+    )
+
+
 class Setup(Part):
     """What prepares the rest: the Jobs, and the first containers of each pod."""
 
     seconds: int = Field(default=900, ge=60, description="How long one waits for what it needs before it has failed.")
     resources: Resources = Resources(
-        requests=Amounts(cpu="50m", memory="128Mi"), limits=Amounts(cpu="1", memory="256Mi")
+        requests=Amounts(cpu="50m", memory="128Mi"), limits=Amounts(cpu="1", memory="768Mi")
     )
 
 
@@ -205,3 +251,4 @@ class Values(Part):
     objectstore: Objectstore = Objectstore()
     trino: Trino = Trino()
     lineage: Lineage = Lineage()
+    airflow: Airflow = Airflow()

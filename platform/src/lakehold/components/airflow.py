@@ -43,7 +43,8 @@ AUTH_RATE_LIMIT = "20 per 40 second"
 
 
 def _files(site: Site) -> list[ConfigFile]:
-    imports = _PRE_IMPORTED if site.settings.airflow.tuned else ""
+    # In a cluster nothing is forked from the scheduler.
+    imports = _PRE_IMPORTED if site.settings.airflow.tuned and site.pods is None else ""
     return [
         ConfigFile(path="airflow.cfg", text=render(config(site))),
         ConfigFile(path="webserver_config.py", text=_WEBSERVER_CONFIG),
@@ -81,9 +82,15 @@ def _airflow(site: Site, *arguments: str) -> list[str]:
     return [str(site.pythons["airflow"]), "-m", "airflow", *arguments]
 
 
-def _heartbeat(site: Site, job: str) -> Probe:
+def _heartbeat(site: Site, job: str, *options: str) -> Probe:
     script = site.checkout / "platform" / "src" / "lakehold" / "pipelines" / "health.py"
-    return Probe(command=(str(site.pythons["airflow"]), "-I", str(script), f"{url(site)}/api/v2/monitor/health", job))
+    asked = [f"{url(site)}/api/v2/monitor/health", job, *options]
+    return Probe(command=(str(site.pythons["airflow"]), "-I", str(script), *asked))
+
+
+def _beats(job: str) -> Callable[[Site], Probe]:
+    """Ask whether a job's heart has stopped; when nobody can tell, it has not."""
+    return lambda site: _heartbeat(site, job, "--unless-unknown")
 
 
 def _engine_socket(site: Site) -> str:
@@ -105,8 +112,8 @@ def _engine_health(site: Site) -> Probe:
     return Probe(command=(str(site.pythons["engine"]), "-I", "-S", str(script), "--check", _engine_socket(site)))
 
 
-def _prepare(site: Site) -> list[str]:
-    return [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepare", ADMIN]
+def _prepare(site: Site, *options: str) -> list[str]:
+    return [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepare", *options, ADMIN]
 
 
 AIRFLOW = Component(
@@ -142,6 +149,7 @@ AIRFLOW = Component(
             stdin=lambda site: site.secrets["airflow.admin"],
             timeout_seconds=180,
             shared=True,
+            done=lambda site: _prepare(site, "--check"),
         ),
     ),
     processes=(
@@ -160,6 +168,7 @@ AIRFLOW = Component(
             command=lambda site: _airflow(site, "scheduler", "--skip-serve-logs"),
             environment=_with_settings("scheduler"),
             health=lambda site: _heartbeat(site, "scheduler"),
+            alive=_beats("scheduler"),
             memory_mb=600,
             start_seconds=180,
         ),
@@ -168,6 +177,7 @@ AIRFLOW = Component(
             command=lambda site: _airflow(site, "dag-processor"),
             environment=_with_settings("dag-processor"),
             health=lambda site: _heartbeat(site, "dag_processor"),
+            alive=_beats("dag_processor"),
             memory_mb=350,
             start_seconds=180,
         ),
@@ -176,6 +186,7 @@ AIRFLOW = Component(
             command=lambda site: _airflow(site, "triggerer", "--skip-serve-logs"),
             environment=environment,
             health=lambda site: _heartbeat(site, "triggerer"),
+            alive=_beats("triggerer"),
             memory_mb=350,
             start_seconds=180,
             # It asks its child to end, and asks again, more firmly, after 10 s and 20 s.

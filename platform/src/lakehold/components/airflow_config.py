@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from lakehold.components.model import Site
+from lakehold.components.model import Pods, Site
 from lakehold.config import posting
 
 Config = Mapping[str, Mapping[str, object]]
@@ -44,6 +44,7 @@ def config(site: Site) -> Config:
         },
         "scheduler": _scheduler(site),
         "workers": _workers(site),
+        **({"kubernetes_executor": _pods(site.pods)} if site.pods else {}),
         "dag_processor": _dag_processor(site),
         "openlineage": _openlineage(site),
         "secrets": {
@@ -67,7 +68,7 @@ def _core(site: Site) -> dict[str, object]:
     return {
         "dags_folder": site.checkout / airflow.dags,
         "plugins_folder": site.data("airflow") / "plugins",
-        "executor": "LocalExecutor",
+        "executor": "KubernetesExecutor" if site.pods else "LocalExecutor",
         "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "parallelism": airflow.parallelism,
         "max_active_tasks_per_dag": max(16, airflow.parallelism),
@@ -103,7 +104,8 @@ def _logging(site: Site) -> dict[str, object]:
 def _api(site: Site) -> dict[str, object]:
     return {
         "instance_name": "Lakehold",
-        "base_url": url(site),
+        # Where the UI sends people to log in.
+        "base_url": site.settings.airflow.url or url(site),
         "host": site.host,
         "port": site.ports["airflow"],
         "workers": 1,
@@ -128,6 +130,16 @@ def _scheduler(site: Site) -> dict[str, object]:
         # A chain of tasks waits this long between any two of them (stock: 1 s).
         values["scheduler_idle_sleep_time"] = 0.1
     return values
+
+
+def _pods(pods: Pods) -> dict[str, object]:
+    """Every task is a pod made from one template; the executor adds its arguments and labels."""
+    return {
+        "namespace": pods.namespace,
+        "pod_template_file": pods.template,
+        # One a loop is the default; the scheduler's own limit (`parallelism`) is the one that counts.
+        "worker_pods_creation_batch_size": 16,
+    }
 
 
 def _workers(site: Site) -> dict[str, object]:

@@ -17,6 +17,14 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - a pod listens on its own network; its po
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pods:
+    """Where Airflow's tasks run as pods of their own; ``template`` is the file with the pod they are made from."""
+
+    namespace: str
+    template: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Site:
     """One installation as the plans see it: where everything is, and on which port.
 
@@ -34,6 +42,8 @@ class Site:
     secrets: Mapping[str, str] = field(repr=False)
     hosts: Mapping[str, str] = field(default_factory=dict)
     """Component → the host name others reach it at; only those that are not on this machine, as in a cluster."""
+    pods: Pods | None = None
+    """In a cluster only; on one machine tasks are processes."""
 
     @property
     def host(self) -> str:
@@ -108,6 +118,9 @@ class Process:
     command: Callable[[Site], list[str]]
     environment: Callable[[Site], dict[str, str]] = lambda _site: {}
     health: Callable[[Site], Health]
+    alive: Callable[[Site], Probe] | None = None
+    """What a cluster asks before it starts the process again, of one that listens on no port; it must not fail because
+    of somebody else, as a health check may."""
     memory_mb: int
     start_seconds: int = 60
     stop_seconds: int = 15

@@ -21,6 +21,8 @@ postgres=${initdb%initdb}postgres
 password=$cluster.password
 trap 'rm -f "$password"' EXIT
 cat > "$password"
+# A cluster may give a volume's group rights to all that is on it, and then no server starts.
+if [ -d "$cluster" ]; then chmod 0700 "$cluster"; fi
 if [ ! -s "$cluster/PG_VERSION" ]; then
   rm -rf "$cluster.new"
   "$initdb" --pgdata="$cluster.new" --username=postgres --pwfile="$password" --auth=scram-sha-256 \\
