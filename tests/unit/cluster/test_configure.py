@@ -11,7 +11,7 @@ from lakehold.cluster import layout
 from lakehold.cluster.configure import Plan, certificates, plan, write
 from lakehold.cluster.declared import example
 from lakehold.cluster.pod import Mounted, load, settings_of
-from lakehold.components.airflow import AIRFLOW
+from lakehold.components.airflow import AIRFLOW, AIRFLOW_TASK
 from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Component
 from lakehold.components.postgres import POSTGRES
@@ -56,6 +56,15 @@ def test_tasks_are_pods() -> None:
     text = plan(AIRFLOW, SITE).files[Path("/var/lib/lakehold/conf/airflow/airflow.cfg")]
     assert "executor = KubernetesExecutor\n" in text
     assert "pod_template_file = /etc/lakehold/task.yaml\n" in text
+
+
+def test_a_task_is_given_no_key_of_airflow_s_services_and_no_database() -> None:
+    own = {name: f"secret-{name}" for name in AIRFLOW_TASK.secrets}
+    files = plan(AIRFLOW_TASK, dataclasses.replace(SITE, secrets=own)).files
+    text = files[Path("/var/lib/lakehold/conf/airflow/airflow.cfg")]
+    assert "execution_api_server_url = http://host-of-airflow:18080/execution/\n" in text
+    assert not [word for word in ("fernet", "jwt_secret", "sql_alchemy", "secret_key") if word in text]
+    assert "airflow-task.json" in {path.name for path in files}
 
 
 def test_a_secret_given_on_standard_input_stays_off_the_command_line() -> None:

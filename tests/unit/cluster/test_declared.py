@@ -77,9 +77,10 @@ def test_who_listens_nowhere_says_when_it_is_dead_and_not_that_others_are() -> N
 
 def test_a_task_has_the_secrets_of_what_it_is_configured_for() -> None:
     tasks = declared(COMPONENTS)["tasks"]
-    assert set(tasks["configured"]) == {"airflow", "spark"}
+    assert tasks["configured"] == ["airflow-task", "spark"]
     assert {"postgres.spark", "s3.engine", "lineage.token"} <= set(tasks["secrets"])
-    assert not {"postgres.superuser", "s3.root", "trino.admin"} & set(tasks["secrets"])
+    assert not {"postgres.superuser", "postgres.airflow", "s3.root", "trino.admin"} & set(tasks["secrets"])
+    assert not [name for name in tasks["secrets"] if name.startswith("airflow.")]
 
 
 def test_no_secret_is_among_the_facts() -> None:

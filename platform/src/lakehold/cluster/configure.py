@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehold.cluster import layout, pod
+from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Process, Site, Task
 from lakehold.components.registry import COMPONENTS, component
 from lakehold.errors import LakeholdError
@@ -87,7 +88,7 @@ def main(names: Sequence[str]) -> int:
     """Configure this pod for the components of these names."""
     try:
         site = pod.load(COMPONENTS)
-        plans = [plan(component(name), site) for name in names]
+        plans = [plan(AIRFLOW_TASK if name == layout.TASKS else component(name), site) for name in names]
         tls = certificates(layout.GIVEN / "tls", site)
     except LakeholdError as problem:
         sys.stderr.write(f"{problem}\n")

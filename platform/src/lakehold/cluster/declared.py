@@ -11,16 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lakehold.cluster import layout, pod
+from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Health, Http, Process, Site, Task
+from lakehold.components.spark import SPARK
 from lakehold.config.settings import Settings
 
 _SERVER, _CLIENT = "server", "client"
 _HOST = "host-of-"
 """Before a component's name it stands for its Service's; templates replace it by the beginning of all names."""
-_TASKS = ("airflow", "spark")
-"""The components a pod with one of Airflow's tasks is configured for."""
-_TASK_LIKE = "airflow-triggerer"
-"""The process whose environment a task has."""
 
 
 def example(components: Sequence[Component]) -> Site:
@@ -49,17 +47,18 @@ def declared(components: Sequence[Component]) -> dict[str, Any]:
             "launch": _script("launch.py"),
         },
         "secrets": sorted({name for part in components for name in part.secrets}),
-        "tasks": _tasks(components, site),
+        "tasks": _tasks(site),
         "components": {part.name: _component(part, running, site) for part in running},
     }
 
 
-def _tasks(components: Sequence[Component], site: Site) -> dict[str, Any]:
-    parts = [part for part in components if part.name in _TASKS]
+def _tasks(site: Site) -> dict[str, Any]:
+    parts = (AIRFLOW_TASK, SPARK)
+    (task,) = AIRFLOW_TASK.before
     return {
         "image": layout.IMAGES["airflow"],
-        "configured": [part.name for part in parts],
-        "like": _TASK_LIKE,
+        "configured": [layout.TASKS, SPARK.name],
+        "like": task.name,
         "secrets": sorted({name for part in parts for name in part.secrets}),
         "tls": _tls("\n".join(mentioned(part, site) for part in parts), site),
     }

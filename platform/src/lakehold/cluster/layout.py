@@ -22,6 +22,8 @@ STATE = Path("/var/lib/lakehold")
 """The state directory of a pod; what is to last is mounted into it."""
 GIVEN = Path("/etc/lakehold")
 """What the chart gives a pod: ``cluster.json``, ``secrets/<name>`` and ``tls/<tls.crt|tls.key|ca.crt>``."""
+TASKS = "airflow-task"
+"""What a pod with one of Airflow's tasks is configured as, besides Spark."""
 TASK = "task.yaml"
 """The pod Airflow's tasks run in, below :data:`GIVEN`; only its scheduler has it."""
 RUN = STATE / "run"

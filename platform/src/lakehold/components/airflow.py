@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from lakehold.components.airflow_config import config, render, url
+from lakehold.components.airflow_config import config, render, task_config, url
 from lakehold.components.airflow_tasks import connections, platform_of
 from lakehold.components.model import Component, ConfigFile, Http, Probe, Process, Site, Task
 from lakehold.pipelines.warm_client import SOCKET
@@ -50,9 +51,19 @@ def _files(site: Site) -> list[ConfigFile]:
         ConfigFile(path="webserver_config.py", text=_WEBSERVER_CONFIG),
         ConfigFile(path="scheduler/airflow_local_settings.py", text=_SCHEDULER_SETTINGS.format(imports=imports)),
         ConfigFile(path="dag-processor/airflow_local_settings.py", text=_DAG_PROCESSOR_SETTINGS),
+        *_for_tasks(site),
+    ]
+
+
+def _for_tasks(site: Site) -> list[ConfigFile]:
+    return [
         ConfigFile(path="platform.json", text=platform_of(site).dumps()),
         ConfigFile(path="connections.json", text=connections(site)),
     ]
+
+
+def _task_files(site: Site) -> list[ConfigFile]:
+    return [ConfigFile(path="airflow.cfg", text=render(task_config(site))), *_for_tasks(site)]
 
 
 def environment(site: Site) -> dict[str, str]:
@@ -116,6 +127,19 @@ def _prepare(site: Site, *options: str) -> list[str]:
     return [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepare", *options, ADMIN]
 
 
+_TASK_SECRETS = (
+    "postgres.engine",
+    "postgres.publisher",
+    "s3.airflow",
+    "s3.engine",
+    "s3.spark",
+    "trino.dbt",
+    "trino.gates",
+    "trino.maintenance",
+    "lineage.token",
+)
+"""What tasks use."""
+
 AIRFLOW = Component(
     name="airflow",
     summary="runs the jobs on time and shows how they went",
@@ -129,15 +153,7 @@ AIRFLOW = Component(
         "airflow.jwt",
         "airflow.api-secret",
         "postgres.airflow",
-        "postgres.engine",
-        "postgres.publisher",
-        "s3.airflow",
-        "s3.engine",
-        "s3.spark",
-        "trino.dbt",
-        "trino.gates",
-        "trino.maintenance",
-        "lineage.token",
+        *_TASK_SECRETS,
     ),
     owns=("conf/airflow", "data/airflow", "work"),
     files=_files,
@@ -201,3 +217,14 @@ AIRFLOW = Component(
         ),
     ),
 )
+
+AIRFLOW_TASK = replace(
+    AIRFLOW,
+    summary="a pod with one of Airflow's tasks",
+    secrets=_TASK_SECRETS,
+    files=_task_files,
+    # Airflow's executor brings the command; this one shows by hand what a task would find.
+    before=(Task(name="airflow-task", command=lambda site: _airflow(site, "info"), environment=environment),),
+    processes=(),
+)
+"""In a cluster, what a pod with a single task is given: Airflow's folders, and none of its services' keys."""

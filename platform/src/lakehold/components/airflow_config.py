@@ -32,7 +32,7 @@ def jwt_secret(secret: str) -> str:
 def config(site: Site) -> Config:
     """All sections of ``airflow.cfg``."""
     return {
-        "core": _core(site),
+        "core": {**_core(site), "fernet_key": fernet_key(site.secrets["airflow.fernet"])},
         "database": _database(site),
         "logging": _logging(site),
         "api": _api(site),
@@ -47,10 +47,24 @@ def config(site: Site) -> Config:
         **({"kubernetes_executor": _pods(site.pods)} if site.pods else {}),
         "dag_processor": _dag_processor(site),
         "openlineage": _openlineage(site),
-        "secrets": {
-            "backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
-            "backend_kwargs": json.dumps({"connections_file_path": str(site.conf("airflow") / "connections.json")}),
-        },
+        "secrets": _secrets(site),
+    }
+
+
+def task_config(site: Site) -> Config:
+    """Sections for a pod that runs one task: without the keys of Airflow's services and without its database.
+
+    The API server gives a task what it may have; a task that knew the key tokens are signed with, or the database's
+    password, could give itself the rest.
+    """
+    return {
+        "core": _core(site),
+        "logging": _logging(site),
+        "api": {"base_url": _public(site)},
+        "workers": _workers(site),
+        "dag_processor": _dag_processor(site),
+        "openlineage": _openlineage(site),
+        "secrets": _secrets(site),
     }
 
 
@@ -74,7 +88,6 @@ def _core(site: Site) -> dict[str, object]:
         "max_active_tasks_per_dag": max(16, airflow.parallelism),
         "load_examples": False,
         "dags_are_paused_at_creation": False,
-        "fernet_key": fernet_key(site.secrets["airflow.fernet"]),
         "execution_api_server_url": f"{url(site)}/execution/",
         # The default asks DNS for a full name, which can take seconds on a machine without a network.
         "hostname_callable": "socket.gethostname",
@@ -104,14 +117,25 @@ def _logging(site: Site) -> dict[str, object]:
 def _api(site: Site) -> dict[str, object]:
     return {
         "instance_name": "Lakehold",
-        # Where the UI sends people to log in.
-        "base_url": site.settings.airflow.url or url(site),
+        "base_url": _public(site),
         "host": site.host,
         "port": site.ports["airflow"],
         "workers": 1,
         "secret_key": site.secrets["airflow.api-secret"],
         "expose_config": False,
         "expose_stacktrace": False,
+    }
+
+
+def _public(site: Site) -> str:
+    """Return where people open the UI, and are sent to log in."""
+    return site.settings.airflow.url or url(site)
+
+
+def _secrets(site: Site) -> dict[str, object]:
+    return {
+        "backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "backend_kwargs": json.dumps({"connections_file_path": str(site.conf("airflow") / "connections.json")}),
     }
 
 
