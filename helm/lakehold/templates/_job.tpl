@@ -7,7 +7,7 @@
 {{- $declared := include "lakehold.declared" .root | fromYaml -}}
 {{- $call := merge (dict "declared" $declared "claim" false) . -}}
 {{- range $task, $job := (index $declared.components .component).jobs }}
-{{- $pod := include "lakehold.jobPod" (merge (dict "task" $task "image" $job.image "facts" (index $declared.components $.component) "seconds" $.root.Values.setup.seconds) $call) }}
+{{- $pod := include "lakehold.jobPod" (merge (dict "task" $task "image" $job.image "facts" (index $declared.components $.component) "needs" $job.needs "seconds" $.root.Values.setup.seconds) $call) }}
 ---
 apiVersion: batch/v1
 kind: Job
@@ -22,7 +22,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* The pod of a shared task. Takes root, declared, component, facts, task, image and seconds. */}}
+{{/* The pod of a shared task. Takes root, declared, component, facts, needs, task, image and seconds. */}}
 {{- define "lakehold.jobPod" -}}
 metadata:
   labels:
@@ -35,6 +35,7 @@ spec:
   serviceAccountName: {{ include "lakehold.name" .root }}
   {{- include "lakehold.podSecurity" .root | nindent 2 }}
   initContainers:
+    {{- include "lakehold.reach" . | nindent 4 }}
     {{- include "lakehold.configure" . | nindent 4 }}
   containers:
     {{- include "lakehold.task" . | nindent 4 }}

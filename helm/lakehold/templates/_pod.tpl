@@ -18,6 +18,9 @@ spec:
   {{- include "lakehold.podSecurity" .root | nindent 2 }}
   terminationGracePeriodSeconds: {{ add $process.stopSeconds 10 }}
   initContainers:
+    {{- if $component.waits }}
+    {{- include "lakehold.reach" (merge (dict "needs" $component.needs) $call) | nindent 4 }}
+    {{- end }}
     {{- include "lakehold.configure" $call | nindent 4 }}
     {{- range $component.init }}
     {{- include "lakehold.task" (merge (dict "task" . "seconds" 0) $call) | nindent 4 }}
@@ -120,6 +123,19 @@ env:
       mountPath: {{ .declared.layout.given }}
       readOnly: true
     {{- include "lakehold.mounts" . | nindent 4 }}
+{{- end }}
+
+{{/* The container before it, where others have to be up: waiting costs nothing then. Takes needs, and root and declared. */}}
+{{- define "lakehold.reach" -}}
+{{- $addresses := list -}}
+{{- range .needs -}}
+{{- $addresses = append $addresses (printf "%s-%s:%d" (include "lakehold.name" $.root) . (int (index $.declared.components .).port)) -}}
+{{- end -}}
+- name: reach
+  {{- include "lakehold.container" (merge (dict "image" "platform") .) | nindent 2 }}
+  command: {{ concat .declared.layout.launch (list "--reach" (toString .root.Values.setup.seconds)) $addresses | toJson }}
+  resources:
+    {{- toYaml .root.Values.setup.resources | nindent 4 }}
 {{- end }}
 
 {{/* A container that runs a task to its end. Takes task, image and the seconds for which it tries again. */}}

@@ -61,6 +61,17 @@ def test_only_what_changes_its_own_disk_runs_in_a_component_s_pod() -> None:
     assert FACTS["airflow"]["waits"] == ["airflow-prepare"]
 
 
+def test_a_job_waits_for_what_its_work_is_done_on() -> None:
+    needs = {task: job["needs"] for facts in FACTS.values() for task, job in facts["jobs"].items()}
+    assert needs == {
+        "postgres-roles": ["postgres"],
+        "objectstore-users": ["objectstore"],
+        "lineage-migrate": ["postgres"],
+        "trino-schemas": ["postgres", "objectstore", "trino"],
+        "airflow-prepare": ["postgres"],
+    }
+
+
 def test_only_who_shows_the_certificate_is_given_its_key() -> None:
     assert {name: facts["tls"] for name, facts in FACTS.items()} == {
         "postgres": "", "objectstore": "", "lineage": "client", "trino": "server", "airflow": "client",

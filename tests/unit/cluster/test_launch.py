@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def outcome(codes: list[int], seconds: float) -> tuple[int, float]:
 
 
 def test_it_is_tried_until_it_is_done() -> None:
-    assert outcome([1, 1, 0], 60) == (0, 4.0)
+    assert outcome([1, 1, 0], 60) == (0, 1.0 + 2.0)
 
 
 def test_without_time_it_is_tried_once() -> None:
@@ -39,7 +40,18 @@ def test_without_time_it_is_tried_once() -> None:
 
 
 def test_when_the_time_is_up_the_last_code_counts() -> None:
-    assert outcome([1, 2, 3, 4], 5) == (3, 4.0)
+    assert outcome([1, 2, 3, 4], 5) == (3, 1.0 + 2.0)
+
+
+def test_pauses_grow_to_a_limit() -> None:
+    assert outcome([1] * 6 + [0], 3600) == (0, 1.0 + 2.0 + 4.0 + 8.0 + 8.0 + 8.0)
+
+
+def test_it_waits_until_all_of_them_listen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert launch.reach([address, address]) == 0
+    assert launch.reach([address]) == 1
 
 
 def spec(path: Path, code: str, stdin: str = "") -> Path:

@@ -78,6 +78,7 @@ def _component(part: Component, running: Sequence[Component], site: Site) -> dic
         "talks": [other.name for other in running if site.hosts[other.name] in text],
         "init": [task.name for task in (*part.before, *part.after) if not task.shared],
         "waits": [task.name for task in part.before if task.shared and task.done is not None],
+        "needs": list(part.needs),
         "jobs": {task.name: _job(task, part, site) for task in (*part.before, *part.after) if task.shared},
         "processes": {process.name: _process(process, part, site) for process in part.processes},
     }
@@ -99,7 +100,10 @@ def _tls(text: str, site: Site) -> str:
 
 def _job(task: Task, part: Component, site: Site) -> dict[str, Any]:
     by_lakehold = task.command(site)[0] == str(layout.python(layout.LAKEHOLD))
-    return {"image": layout.PLATFORM if by_lakehold else layout.IMAGES[part.name], "seconds": task.timeout_seconds}
+    return {
+        "image": layout.PLATFORM if by_lakehold else layout.IMAGES[part.name],
+        "needs": [*part.needs, *([part.name] if task in part.after else [])],
+    }
 
 
 def _process(process: Process, part: Component, site: Site) -> dict[str, Any]:

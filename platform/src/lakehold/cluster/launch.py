@@ -2,7 +2,9 @@
 
 ``launch.py NAME`` becomes a process (``exec``), so that it gets the pod's signals itself. ``launch.py --task SECONDS
 NAME`` runs a task as a child, because it may be given something on standard input and may have to be tried again: what
-it needs is perhaps still starting. ``launch.py --like NAME COMMAND…`` becomes a command that somebody else gives.
+it needs is perhaps still starting. ``launch.py --reach SECONDS HOST:PORT…`` waits until somebody listens there, which a
+Service's address tells for next to nothing. ``launch.py --like NAME COMMAND…`` becomes a command that somebody else
+gives.
 """
 
 from __future__ import annotations
@@ -10,16 +12,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 RUN = Path("/var/lib/lakehold/run")
-_PAUSE = 2.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 8.0
+_CONNECT_SECONDS = 3.0
 _STOPPED = 128 + signal.SIGTERM
 _FAILED = 1
 _KEPT = ("KUBERNETES_", "AIRFLOW_IS_")
@@ -66,13 +70,30 @@ def attempt(spec: dict[str, Any]) -> int:
 def until_done(
     run: Callable[[], int], seconds: float, *, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> int:
-    """Try until it succeeds or the time is up; the last exit code."""
-    end = clock() + seconds
-    while (code := run()) != 0 and clock() + _PAUSE < end:
-        sys.stdout.write(f"not yet (exit code {code}); trying again in {_PAUSE:.0f} s\n")
+    """Try until it succeeds or the time is up, after pauses that grow; the last exit code."""
+    end, pause = clock() + seconds, _FIRST_PAUSE
+    while (code := run()) != 0 and clock() + pause <= end:
+        sys.stdout.write(f"not yet (exit code {code}); trying again in {pause:.0f} s\n")
         sys.stdout.flush()
-        sleep(_PAUSE)
+        sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
     return code
+
+
+def listens(address: str) -> bool:
+    """Whether somebody takes connections at ``host:port``."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS):
+            return True
+    except OSError as error:
+        sys.stdout.write(f"{address}: {error}\n")
+        return False
+
+
+def reach(addresses: Sequence[str]) -> int:
+    """Exit code 0 when all of them take connections."""
+    return 0 if all(listens(address) for address in addresses) else _FAILED
 
 
 def load(name: str) -> dict[str, Any]:
@@ -82,21 +103,25 @@ def load(name: str) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Become the process of this name, or another command in its environment; or run the task of this name.
+    """Become the process of this name, or another command in its environment; run the task of this name, or wait.
 
-    A task is tried again for so many seconds (0: once).
+    What is tried is tried again for so many seconds (0: once).
     """
     if len(arguments) == 1:
         become(load(arguments[0]))
     flag, value, *rest = arguments
     if flag == "--like":
         become({**load(value), "command": rest})
-    if flag != "--task":
-        raise SystemExit(f"unknown option {flag}")
-    spec, seconds = load(rest[0]), value
-    code = until_done(lambda: attempt(spec), float(seconds), clock=time.monotonic, sleep=time.sleep)
-    # A child that a signal ended has a negative code, which is none for an exit.
-    return _FAILED if code < 0 else code
+    if flag == "--task":
+        spec = load(rest[0])
+        code = until_done(lambda: attempt(spec), float(value), clock=time.monotonic, sleep=time.sleep)
+        # A child that a signal ended has a negative code, which is none for an exit.
+        return _FAILED if code < 0 else code
+    if flag == "--reach":
+        # The first process of a container has no default for signals.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(_STOPPED))
+        return until_done(lambda: reach(rest), float(value), clock=time.monotonic, sleep=time.sleep)
+    raise SystemExit(f"unknown option {flag}")
 
 
 if __name__ == "__main__":

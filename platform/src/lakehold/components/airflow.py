@@ -123,8 +123,8 @@ def _engine_health(site: Site) -> Probe:
     return Probe(command=(str(site.pythons["engine"]), "-I", "-S", str(script), "--check", _engine_socket(site)))
 
 
-def _prepare(site: Site, *options: str) -> list[str]:
-    return [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepare", *options, ADMIN]
+def _prepare(site: Site) -> list[str]:
+    return [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepare", ADMIN]
 
 
 _TASK_SECRETS = (
@@ -165,7 +165,7 @@ AIRFLOW = Component(
             stdin=lambda site: site.secrets["airflow.admin"],
             timeout_seconds=180,
             shared=True,
-            done=lambda site: _prepare(site, "--check"),
+            done=lambda site: [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepared"],
         ),
     ),
     processes=(

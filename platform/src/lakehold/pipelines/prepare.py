@@ -1,19 +1,19 @@
 """Make Airflow's database ready: schema, roles, permissions and the first user. Safe to run any number of times.
 
 One process does it all, because importing Airflow takes longer than the work. The password comes on standard input.
-With ``--check`` it only says, by its exit code, whether this version's work has been done.
+The last step is a mark: :mod:`lakehold.pipelines.prepared` asks for it.
 """
 
 from __future__ import annotations
 
 import sys
 
-from airflow import settings
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.utils import db
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
-from sqlalchemy import text
 from werkzeug.security import check_password_hash
+
+from lakehold.pipelines import prepared
 
 
 @providers_configuration_loaded  # type: ignore[untyped-decorator]  # Airflow is not installed where mypy runs
@@ -29,6 +29,7 @@ def prepare(user: str, password: str) -> None:
             _create(manager, user, password)
         elif not check_password_hash(known.password, password):
             manager.reset_password(known.id, password)
+    prepared.mark()
 
 
 def _create(manager: object, user: str, password: str) -> None:
@@ -38,20 +39,7 @@ def _create(manager: object, user: str, password: str) -> None:
         raise SystemExit(f"Airflow did not create the user {user!r}; its log above says why")
 
 
-@providers_configuration_loaded  # type: ignore[untyped-decorator]  # Airflow is not installed where mypy runs
-def is_prepared(user: str) -> bool:
-    """Whether the schema is this version's and the first user is there: the last thing that is made."""
-    try:
-        db.check_migrations(1)
-    except TimeoutError:
-        return False
-    found = settings.Session().scalar(text("SELECT 1 FROM ab_user WHERE username = :user"), {"user": user})
-    return found is not None
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "--check":
-        sys.exit(0 if is_prepared(sys.argv[2]) else 1)
     secret = sys.stdin.read().strip()
     if not secret:
         raise SystemExit("no password on standard input")
