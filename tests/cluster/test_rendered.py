@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -177,6 +178,15 @@ def test_a_service_finds_the_one_process_that_serves(render: Render) -> None:
             if matches({"matchLabels": service["spec"]["selector"]}, pod["metadata"].get("labels", {}))
         }
         assert len(found) == 1, service["metadata"]["name"]
+
+
+def test_people_come_in_by_the_hosts_that_are_named_and_no_other(render: Render) -> None:
+    assert not [one for one in render() if one["kind"] == "Ingress"]
+    objects = render("trial", "ingress.hosts.airflow=flows.example.org", "ingress.tlsSecret=flows")
+    (ingress,) = [one for one in objects if one["kind"] == "Ingress"]
+    assert ingress["spec"]["tls"] == [{"hosts": ["flows.example.org"], "secretName": "flows"}]
+    (cluster,) = [one for one in objects if one["metadata"]["name"] == "demo-cluster"]
+    assert json.loads(cluster["data"]["cluster.json"])["settings"]["airflow"]["url"] == "https://flows.example.org"
 
 
 @pytest.mark.parametrize(

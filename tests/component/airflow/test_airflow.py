@@ -66,7 +66,12 @@ def test_another_version_s_preparation_is_not_this_one_s(airflow: Any) -> None:
     assert asked.returncode == 1
     assert "ready for lakehold=0.0.1" in asked.stderr
     subprocess.run(
-        task.command(site), env=task.environment(site), input=airflow.password, text=True, check=True, capture_output=True
+        task.command(site),
+        env=task.environment(site),
+        input=airflow.password,
+        text=True,
+        check=True,
+        capture_output=True,
     )
     assert subprocess.run(**ask, check=False).returncode == 0
 

@@ -13,7 +13,16 @@
 {{- range include "lakehold.components" . | fromYamlArray -}}
 {{- $_ := set $hosts . (printf "%s-%s" (include "lakehold.name" $) .) -}}
 {{- end -}}
-{{- dict "settings" .Values.settings "hosts" $hosts "namespace" .Release.Namespace | toPrettyJson -}}
+{{- $airflow := merge (dict "url" (include "lakehold.airflowUrl" .)) .Values.settings.airflow -}}
+{{- $settings := merge (dict "airflow" $airflow) .Values.settings -}}
+{{- dict "settings" $settings "hosts" $hosts "namespace" .Release.Namespace | toPrettyJson -}}
+{{- end }}
+
+{{/* Where people open Airflow. */}}
+{{- define "lakehold.airflowUrl" -}}
+{{- $host := .Values.ingress.hosts.airflow -}}
+{{- $port := (include "lakehold.declared" . | fromYaml).components.airflow.port | int -}}
+{{- .Values.settings.airflow.url | default (ternary (printf "https://%s" $host) (printf "http://localhost:%d" $port) (ne $host "")) -}}
 {{- end }}
 
 {{/* What the Job that makes secrets is told: a name that is empty is none of its business. */}}

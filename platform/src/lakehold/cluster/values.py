@@ -87,9 +87,9 @@ _Airflow: Any = create_model(
     url=(
         str,
         Field(
-            default="http://localhost:18080",
-            pattern=ADDRESS,
-            description="Address people open Airflow at: an ingress, or what `kubectl port-forward` makes of it.",
+            default="",
+            pattern=rf"{ADDRESS}|^$",
+            description="Address people open Airflow at; empty: the ingress's, or else what `kubectl port-forward` makes.",
         ),
     ),
 )
@@ -155,13 +155,39 @@ class Network(Part):
 
     clients: list[dict[str, Any]] = Field(
         default=[],
-        description="Peers, as in a NetworkPolicy, that may reach Trino and the lineage page: an ingress, a namespace.",
+        description="Peers, as in a NetworkPolicy, that may reach Airflow, Trino and the lineage page: an ingress, a namespace.",
     )
     api_server: str = Field(
         default="0.0.0.0/0",
         description="Addresses of the Kubernetes API; only what has to ask it may reach them.",
     )
     api_ports: list[int] = Field(default=[443, 6443], description="Ports of the Kubernetes API.")
+
+
+class Hosts(Part):
+    """Host names."""
+
+    airflow: str = Field(default="", pattern=_NAME_OR_NONE, description="Host name of Airflow; empty is none.")
+    trino: str = Field(default="", pattern=_NAME_OR_NONE, description="Host name of Trino; empty is none.")
+    lineage: str = Field(default="", pattern=_NAME_OR_NONE, description="Host name of the lineage page; empty is none.")
+
+
+class Ingress(Part):
+    """The way in from outside, for the controller that is there; `network.clients` has to let it through."""
+
+    class_: str = Field(
+        default="", alias="class", pattern=_NAME_OR_NONE, description="Ingress class; empty is the cluster's default."
+    )
+    tls_secret: str = Field(
+        default="",
+        pattern=_NAME_OR_NONE,
+        description="Secret with a certificate for all hosts; without it the controller shows its own.",
+    )
+    hosts: Hosts = Hosts()
+    annotations: dict[str, str] = Field(default={}, description="Annotations of every Ingress.")
+    trino_annotations: dict[str, str] = Field(
+        default={}, description="More of Trino's, which is spoken to by https: your controller has one that says so."
+    )
 
 
 class Postgres(Part):
@@ -246,6 +272,7 @@ class Values(Part):
     secrets: Secrets = Secrets()
     tls: Tls = Tls()
     network: Network = Network()
+    ingress: Ingress = Ingress()
     setup: Setup = Setup()
     postgres: Postgres = Postgres()
     objectstore: Objectstore = Objectstore()

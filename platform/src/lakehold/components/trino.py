@@ -76,6 +76,8 @@ def server_properties(site: Site) -> dict[str, str]:
         "http-server.https.keystore.path": str(site.tls / "server.pem"),
         "http-server.authentication.type": "PASSWORD",
         "http-server.log.enabled": "false",
+        # An ingress says who asked, and Trino refuses whoever says so unless it is told to listen.
+        **({"http-server.process-forwarded": "true"} if site.pods else {}),
         "password-authenticator.config-files": str(etc / "password-authenticator.properties"),
         "access-control.config-files": str(etc / "access-control.properties"),
         "event-listener.config-files": str(etc / "lineage.properties"),
