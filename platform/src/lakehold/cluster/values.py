@@ -89,7 +89,7 @@ _Airflow: Any = create_model(
         Field(
             default="",
             pattern=rf"{ADDRESS}|^$",
-            description="Address people open Airflow at; empty: the ingress's, or else what `kubectl port-forward` makes.",
+            description="Address people open Airflow at; empty: the ingress's, or that of a port-forward.",
         ),
     ),
 )
@@ -155,7 +155,7 @@ class Network(Part):
 
     clients: list[dict[str, Any]] = Field(
         default=[],
-        description="Peers, as in a NetworkPolicy, that may reach Airflow, Trino and the lineage page: an ingress, a namespace.",
+        description="Peers, as in a NetworkPolicy, that may reach Airflow, Trino and the lineage page.",
     )
     api_server: str = Field(
         default="0.0.0.0/0",
