@@ -6,15 +6,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-CHART = REPOSITORY / "helm" / "lakehold"
-RELEASE, NAMESPACE = "demo", "lake"
+from chart_values import CHART, NAMESPACE, RELEASE
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]

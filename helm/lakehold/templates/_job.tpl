@@ -7,7 +7,7 @@
 {{- $declared := include "lakehold.declared" .root | fromYaml -}}
 {{- $call := merge (dict "declared" $declared "claim" false) . -}}
 {{- range $task, $job := (index $declared.components .component).jobs }}
-{{- $pod := include "lakehold.jobPod" (merge (dict "task" $task "image" $job.image "facts" (index $declared.components $.component) "needs" $job.needs "seconds" $.root.Values.setup.seconds) $call) }}
+{{- $pod := include "lakehold.jobPod" (merge (dict "task" $task "image" $job.image "facts" (index $declared.components $.component) "needs" $job.needs "seconds" (int $.root.Values.setup.seconds)) $call) }}
 ---
 apiVersion: batch/v1
 kind: Job
@@ -29,10 +29,10 @@ metadata:
     {{- include "lakehold.selector" (dict "root" .root "component" (printf "%s-setup" .component)) | nindent 4 }}
     app.kubernetes.io/part-of: lakehold
   annotations:
-    checksum/cluster: {{ include "lakehold.cluster" .root | sha256sum }}
+    checksum/cluster: {{ include "lakehold.cluster" .root | sha256sum | quote }}
 spec:
   restartPolicy: Never
-  serviceAccountName: {{ include "lakehold.name" .root }}
+  serviceAccountName: {{ include "lakehold.name" .root | quote }}
   {{- include "lakehold.podSecurity" .root | nindent 2 }}
   initContainers:
     {{- include "lakehold.reach" . | nindent 4 }}

@@ -15,7 +15,7 @@
 {{/* Labels a selector may use: they never change. Takes root and component. */}}
 {{- define "lakehold.selector" -}}
 app.kubernetes.io/name: lakehold
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -29,7 +29,7 @@ lakehold/process: {{ .process }}
 {{- define "lakehold.labels" -}}
 {{ include "lakehold.selector" . }}
 app.kubernetes.io/part-of: lakehold
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | quote }}
 {{- end }}
@@ -37,7 +37,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{/* Name, namespace and labels of an object. Takes root, component and, where it is not the component's, a suffix. */}}
 {{- define "lakehold.metadata" -}}
 name: {{ include "lakehold.name" .root }}-{{ .suffix | default .component }}
-namespace: {{ .root.Release.Namespace }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "lakehold.labels" . | nindent 2 }}
 {{- end }}

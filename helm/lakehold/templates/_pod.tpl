@@ -12,9 +12,9 @@ metadata:
     app.kubernetes.io/part-of: lakehold
   annotations:
     # A changed setting starts the pod again; a changed secret does when you say so (kubectl rollout restart).
-    checksum/cluster: {{ include "lakehold.cluster" .root | sha256sum }}
+    checksum/cluster: {{ include "lakehold.cluster" .root | sha256sum | quote }}
 spec:
-  serviceAccountName: {{ include "lakehold.name" .root }}{{ with .account }}-{{ . }}{{ end }}
+  serviceAccountName: "{{ include "lakehold.name" .root }}{{ with .account }}-{{ . }}{{ end }}"
   {{- include "lakehold.podSecurity" .root | nindent 2 }}
   terminationGracePeriodSeconds: {{ add $process.stopSeconds 10 }}
   initContainers:
@@ -27,7 +27,7 @@ spec:
     {{- end }}
     {{- range $component.waits }}
     {{- $job := index $component.jobs . }}
-    {{- include "lakehold.task" (merge (dict "task" (printf "%s.done" .) "seconds" $.root.Values.setup.seconds "image" $job.image) $call) | nindent 4 }}
+    {{- include "lakehold.task" (merge (dict "task" (printf "%s.done" .) "seconds" (int $.root.Values.setup.seconds) "image" $job.image) $call) | nindent 4 }}
     {{- end }}
   containers:
     - name: {{ .process }}
@@ -36,7 +36,7 @@ spec:
       {{- if $process.serves }}
       ports:
         - name: main
-          containerPort: {{ $component.port }}
+          containerPort: {{ $component.port | int }}
           protocol: TCP
       {{- end }}
       {{- include "lakehold.probes" (dict "root" .root "process" $process "port" $component.port) | nindent 6 }}
@@ -76,16 +76,16 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
-  runAsUser: {{ $layout.user }}
-  runAsGroup: {{ $layout.user }}
-  fsGroup: {{ $layout.user }}
+  runAsUser: {{ $layout.user | int }}
+  runAsGroup: {{ $layout.user | int }}
+  fsGroup: {{ $layout.user | int }}
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile:
     type: RuntimeDefault
 {{- with .Values.images.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end }}
@@ -133,7 +133,7 @@ env:
 {{- end -}}
 - name: reach
   {{- include "lakehold.container" (merge (dict "image" "platform") .) | nindent 2 }}
-  command: {{ concat .declared.layout.launch (list "--reach" (toString .root.Values.setup.seconds)) $addresses | toJson }}
+  command: {{ concat .declared.layout.launch (list "--reach" (toString (int .root.Values.setup.seconds))) $addresses | toJson }}
   resources:
     {{- toYaml .root.Values.setup.resources | nindent 4 }}
 {{- end }}

@@ -16,7 +16,7 @@ readinessProbe:
 livenessProbe:
   {{- if .process.serves }}
   tcpSocket:
-    port: {{ .port }}
+    port: {{ .port | int }}
   {{- else }}
   {{- toYaml .process.alive | replace "host-of-" $host | nindent 2 }}
   {{- end }}

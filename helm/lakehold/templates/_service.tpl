@@ -10,7 +10,7 @@ spec:
     {{- include "lakehold.pods" . | nindent 4 }}
   ports:
     - name: main
-      port: {{ (index $declared.components .component).port }}
+      port: {{ (index $declared.components .component).port | int }}
       targetPort: main
       protocol: TCP
 {{- end }}

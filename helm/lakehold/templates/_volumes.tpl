@@ -58,7 +58,7 @@
             - key: cluster.json
               path: cluster.json
       - secret:
-          name: {{ include "lakehold.secret" .root }}
+          name: {{ include "lakehold.secret" .root | quote }}
           items:
             {{- range .facts.secrets }}
             - key: {{ . }}
@@ -66,7 +66,7 @@
             {{- end }}
       {{- if .facts.tls }}
       - secret:
-          name: {{ include "lakehold.tls" .root }}
+          name: {{ include "lakehold.tls" .root | quote }}
           items:
             - key: ca.crt
               path: tls/ca.crt

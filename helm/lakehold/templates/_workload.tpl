@@ -5,11 +5,11 @@
   spec:
     accessModes: [ReadWriteOnce]
     {{- with .storage.class }}
-    storageClassName: {{ . }}
+    storageClassName: {{ . | quote }}
     {{- end }}
     resources:
       requests:
-        storage: {{ .storage.size }}
+        storage: {{ .storage.size | quote }}
 {{- end }}
 
 {{/* A component that is one pod with a volume. Takes root, component, process and values. */}}
@@ -54,7 +54,7 @@ spec:
       maxSurge: 1
       maxUnavailable: 0
     {{- end }}
-  progressDeadlineSeconds: {{ .root.Values.setup.seconds }}
+  progressDeadlineSeconds: {{ .root.Values.setup.seconds | int }}
   selector:
     matchLabels:
       {{- include "lakehold.pods" . | nindent 6 }}

@@ -161,7 +161,9 @@ class Network(Part):
         default="0.0.0.0/0",
         description="Addresses of the Kubernetes API; only what has to ask it may reach them.",
     )
-    api_ports: list[int] = Field(default=[443, 6443], description="Ports of the Kubernetes API.")
+    api_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
+        default=[443, 6443], description="Ports of the Kubernetes API."
+    )
 
 
 class Hosts(Part):
@@ -253,7 +255,9 @@ class Airflow(Part):
 class Setup(Part):
     """What prepares the rest: the Jobs, and the first containers of each pod."""
 
-    seconds: int = Field(default=900, ge=60, description="How long one waits for what it needs before it has failed.")
+    seconds: int = Field(
+        default=900, ge=60, le=86400, description="How long one waits for what it needs before it has failed."
+    )
     resources: Resources = Resources(
         requests=Amounts(cpu="50m", memory="128Mi"), limits=Amounts(cpu="1", memory="768Mi")
     )
