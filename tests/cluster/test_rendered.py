@@ -78,7 +78,7 @@ def test_everything_that_runs_on_is_probed(render: Render, profile: str) -> None
 def test_only_who_asks_the_api_has_a_token(render: Render, profile: str) -> None:
     found = {name.partition("/")[2] for name, pod in pods(render(profile)) if "serviceAccountToken" in str(pod)}
     makes_keys = profile != "restricted"
-    assert {name for name in found if "keys" not in name} == {"demo-airflow-scheduler"}
+    assert {name for name in found if "keys" not in name} == {"demo-airflow-api", "demo-airflow-scheduler"}
     assert any("keys" in name for name in found) is makes_keys
 
 

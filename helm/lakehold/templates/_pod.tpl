@@ -55,6 +55,8 @@ spec:
         - name: token
           mountPath: /var/run/secrets/kubernetes.io/serviceaccount
           readOnly: true
+        {{- end }}
+        {{- if eq .process "airflow-scheduler" }}
         - name: task
           mountPath: {{ $declared.layout.given }}
           readOnly: true
@@ -63,6 +65,8 @@ spec:
     {{- include "lakehold.volumes" $call | nindent 4 }}
     {{- if .account }}
     {{- include "lakehold.token" . | nindent 4 }}
+    {{- end }}
+    {{- if eq .process "airflow-scheduler" }}
     - name: task
       configMap:
         name: {{ include "lakehold.name" .root }}-task

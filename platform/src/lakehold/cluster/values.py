@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from lakehold.components.registry import COMPONENTS
@@ -65,7 +65,7 @@ class Storage(Part):
     )
 
 
-def resources(process: str, *, cpu: str, most_cpu: str) -> Resources:
+def sized(process: str, *, cpu: str, most_cpu: str) -> Resources:
     """Return the default resources of a process, made of its declared memory."""
     memory = _MEMORY[process]
     return Resources(
@@ -74,25 +74,32 @@ def resources(process: str, *, cpu: str, most_cpu: str) -> Resources:
     )
 
 
-def _chosen(name: str, model: type[BaseModel], *keys: str) -> Any:
-    """Return a model with some keys of another: the same types, defaults and descriptions."""
-    fields: dict[str, Any] = {key: (model.model_fields[key].annotation, model.model_fields[key]) for key in keys}
-    return create_model(name, __config__=ConfigDict(frozen=True, extra="forbid"), __doc__=model.__doc__, **fields)
+def _same(model: type[BaseModel], key: str) -> Any:
+    """Return the field of another model: the same default, limits and description."""
+    return model.model_fields[key]
 
 
-_Catalog: Any = _chosen("Catalog", CatalogSettings, "name", "warehouse")
-_Airflow: Any = create_model(
-    "AirflowPart",
-    __base__=_chosen("AirflowPart", AirflowSettings, "parallelism", "tuned"),
-    url=(
-        str,
-        Field(
-            default="",
-            pattern=rf"{ADDRESS}|^$",
-            description="Address people open Airflow at; empty: the ingress's, or that of a port-forward.",
-        ),
-    ),
-)
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AirflowSection(_Section):
+    """What of ``[airflow]`` is a setting here too."""
+
+    parallelism: int = _same(AirflowSettings, "parallelism")
+    tuned: bool = _same(AirflowSettings, "tuned")
+    url: str = Field(
+        default="",
+        pattern=rf"{ADDRESS}|^$",
+        description="Address people open Airflow at; empty: the ingress's, or that of a port-forward.",
+    )
+
+
+class CatalogSection(_Section):
+    """What of ``[catalog]`` is a setting here too."""
+
+    name: str = _same(CatalogSettings, "name")
+    warehouse: str = _same(CatalogSettings, "warehouse")
 
 
 class SettingsPart(Part):
@@ -100,8 +107,8 @@ class SettingsPart(Part):
 
     trino: TrinoSettings = TrinoSettings()
     spark: SparkSettings = SparkSettings()
-    airflow: _Airflow = _Airflow()
-    catalog: _Catalog = _Catalog()
+    airflow: AirflowSection = AirflowSection()
+    catalog: CatalogSection = CatalogSection()
     lineage: LineageSettings = LineageSettings()
 
 
@@ -196,27 +203,27 @@ class Postgres(Part):
     """The bundled PostgreSQL."""
 
     storage: Storage = Storage(size="8Gi")
-    resources: Resources = resources("postgres", cpu="100m", most_cpu="2")
+    resources: Resources = sized("postgres", cpu="100m", most_cpu="2")
 
 
 class Objectstore(Part):
     """The bundled object store."""
 
     storage: Storage = Storage(size="20Gi")
-    resources: Resources = resources("objectstore", cpu="50m", most_cpu="2")
+    resources: Resources = sized("objectstore", cpu="50m", most_cpu="2")
 
 
 class Trino(Part):
     """Trino."""
 
-    resources: Resources = resources("trino", cpu="500m", most_cpu="2")
+    resources: Resources = sized("trino", cpu="500m", most_cpu="2")
 
 
 class Lineage(Part):
     """The lineage service."""
 
     replicas: int = Field(default=1, ge=1, le=10, description="Pods; they share their state in PostgreSQL.")
-    resources: Resources = resources("lineage", cpu="50m", most_cpu="1")
+    resources: Resources = sized("lineage", cpu="50m", most_cpu="1")
 
 
 class Work(Storage):
@@ -242,10 +249,10 @@ class Replicated(Service):
 class Airflow(Part):
     """Airflow."""
 
-    api: Replicated = Replicated(resources=resources("airflow-api", cpu="100m", most_cpu="2"))
-    scheduler: Service = Service(resources=resources("airflow-scheduler", cpu="200m", most_cpu="2"))
-    dag_processor: Service = Service(resources=resources("airflow-dag-processor", cpu="100m", most_cpu="2"))
-    triggerer: Service = Service(resources=resources("airflow-triggerer", cpu="50m", most_cpu="1"))
+    api: Replicated = Replicated(resources=sized("airflow-api", cpu="100m", most_cpu="2"))
+    scheduler: Service = Service(resources=sized("airflow-scheduler", cpu="200m", most_cpu="2"))
+    dag_processor: Service = Service(resources=sized("airflow-dag-processor", cpu="100m", most_cpu="2"))
+    triggerer: Service = Service(resources=sized("airflow-triggerer", cpu="50m", most_cpu="1"))
     work: Work = Work(size="2Gi")
     task: Service = Service(
         resources=Resources(requests=Amounts(cpu="250m", memory="1Gi"), limits=Amounts(cpu="2", memory="2560Mi"))
