@@ -60,7 +60,7 @@ def task_config(site: Site) -> Config:
     return {
         "core": _core(site),
         "logging": _logging(site),
-        "api": {"base_url": _public(site)},
+        "api": {"base_url": public_url(site)},
         "workers": _workers(site),
         "dag_processor": _dag_processor(site),
         "openlineage": _openlineage(site),
@@ -117,7 +117,7 @@ def _logging(site: Site) -> dict[str, object]:
 def _api(site: Site) -> dict[str, object]:
     return {
         "instance_name": "Lakehold",
-        "base_url": _public(site),
+        "base_url": public_url(site),
         "host": site.host,
         "port": site.ports["airflow"],
         "workers": 1,
@@ -127,7 +127,7 @@ def _api(site: Site) -> dict[str, object]:
     }
 
 
-def _public(site: Site) -> str:
+def public_url(site: Site) -> str:
     """Return where people open the UI, and are sent to log in."""
     return site.settings.airflow.url or url(site)
 

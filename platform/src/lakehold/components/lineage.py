@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lakehold.components.airflow_config import public_url
 from lakehold.components.model import Component, Http, Process, Site, Task
 from lakehold.components.trino import url
 from lakehold.components.trino_rules import OBSERVER, SERVICES
@@ -57,7 +58,7 @@ def _sinks(site: Site) -> dict[str, str]:
             sinks.OPENMETADATA_TOKEN: site.secrets[OPENMETADATA],
             **_authority(site, sinks.OPENMETADATA_CA, catalog.ca_file),
             sinks.OPENMETADATA_SERVICE: catalog.service,
-            sinks.AIRFLOW_URL: f"http://{site.at('airflow')}:{site.ports['airflow']}",
+            sinks.AIRFLOW_URL: public_url(site),
         }
     return found
 
