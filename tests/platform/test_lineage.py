@@ -36,7 +36,9 @@ def test_no_event_was_refused(day_run: tuple[RunningPlatform, str]) -> None:
 
 
 def table(dataset: str) -> str:
-    """The table of a location, which ends in its layer, its name and a number: `silver.flights`."""
+    """The table of a location, which ends in its layer, its name and a number; a name of the catalog is its own."""
+    if "/" not in dataset:
+        return dataset
     layer, name = dataset.split("/")[-2:]
     return f"{layer}.{name.split('-')[0]}"
 

@@ -58,6 +58,11 @@ def test_the_store_has_the_archive_for_every_installation(platform: Platform, tm
     store = tmp_path / "classes"
     archive = spark_submit.archive(dataclasses.replace(platform, spark_classes=str(store)))
     archive.base.write_text("base")
+    # The JVM notes where the base was: one in a folder of the installation would be of no use elsewhere.
+    assert archive.flags("one")[1:] == [
+        f"-XX:SharedArchiveFile={store / archive.key / 'base.jsa'}",
+        f"-XX:ArchiveClassesAtExit={archive.draft('one')}",
+    ]
     archive.draft("one").write_text("classes")
     archive.keep("one")
     assert not archive.draft("one").exists()
@@ -72,6 +77,7 @@ def test_an_installation_keeps_its_own_where_the_store_is_not_to_be_written(plat
     nowhere = tmp_path / "no" / "classes"
     archive = spark_submit.archive(dataclasses.replace(platform, spark_classes=str(nowhere)))
     archive.base.write_text("base")
+    assert archive.flags("one")[1] == f"-XX:SharedArchiveFile={archive.base}"
     archive.draft("one").write_text("classes")
     archive.keep("one")
     assert archive.flags("two")[1:] == [f"-XX:SharedArchiveFile={archive.base}:{archive.path}"]

@@ -98,12 +98,25 @@ def test_the_event_is_one_the_service_takes_and_names_the_table_as_readers_do() 
     facets = sent["inputs"][0]["inputFacets"]
     assert facets["dataQualityMetrics"]["rowCount"] == 894
     assert [
-        (one["name"], one["success"], one["severity"], one["column"])
+        (one["name"], one["success"], one["severity"], one.get("column"))
         for one in facets["dataQualityAssertions"]["assertions"]
     ] == [
+        ("not_empty", True, "error", None),
         ("fine", True, "error", "origin"),
         ("broken", False, "warn", "origin"),
     ]
+
+
+def test_that_there_were_rows_is_told_so_that_an_empty_day_does_not_stay_the_last_word() -> None:
+    empty = Finding(table="gold.delays", rule=rule("not_empty"), met=False, seen="no row", rows=0)
+    told = [
+        [(one["name"], one["success"]) for one in facet["assertions"]]
+        for findings in ((empty,), (found("fine", met=True, rows=894),))
+        for facet in [
+            assertions.event(outcome(*findings), LINEAGE, TRINO)["inputs"][0]["inputFacets"]["dataQualityAssertions"]
+        ]
+    ]
+    assert told == [[("not_empty", False)], [("not_empty", True), ("fine", True)]]
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lakehold.components.model import Component, ConfigFile, Site, Task
-from lakehold.pipelines.spark_submit import ARGUMENTS, BASE
+from lakehold.pipelines.shared_classes import BASE
+from lakehold.pipelines.spark_submit import ARGUMENTS
 from lakehold.tables.catalog import spark_catalog_conf
 
 PROPERTIES = "spark-defaults.conf"

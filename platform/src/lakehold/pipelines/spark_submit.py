@@ -18,12 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehold.config.platform import Platform
-from lakehold.pipelines.shared_classes import CLASSES, SharedClasses
+from lakehold.pipelines.shared_classes import BASE, CLASSES, SharedClasses
 
 ARGUMENTS = "java.args"
 """Name of the file with the JVM's arguments, beside the properties."""
-BASE = "base.jsa"
-"""Name of the archive of Java's own classes, which every other archive builds on."""
 _QUIET = "-Xlog:cds*=off"
 _HEAP = "spark.driver.memory"
 
@@ -52,20 +50,23 @@ class Archive:
 
     def flags(self, name: str) -> list[str]:
         """Return the JVM's flags: use the archive, or have the job ``name`` write it, or neither without a base."""
-        if self.shared and self.shared.whole():
-            return [_QUIET, f"-XX:SharedArchiveFile={self.shared.folder / BASE}:{self.shared.folder / CLASSES}"]
+        if self.shared and self.shared.has(CLASSES):
+            return [_QUIET, f"-XX:SharedArchiveFile={self.shared.base}:{self.shared.classes}"]
         if not self.base.is_file():
             return []
         if self.path.is_file():
             return [_QUIET, f"-XX:SharedArchiveFile={self.base}:{self.path}"]
-        return [_QUIET, f"-XX:SharedArchiveFile={self.base}", f"-XX:ArchiveClassesAtExit={self.draft(name)}"]
+        # What is written knows the base by its path, so that must be one that stays.
+        stays = self.shared.base if self.shared and self.shared.ensure_base(self.base) else self.base
+        return [_QUIET, f"-XX:SharedArchiveFile={stays}", f"-XX:ArchiveClassesAtExit={self.draft(name)}"]
 
     def keep(self, name: str) -> None:
         """Make what the job ``name`` wrote the archive, if it wrote one: in one step, so nobody reads half of it."""
         draft = self.draft(name)
         if not draft.is_file():
             return
-        if self.shared and self.shared.offer({BASE: self.base, CLASSES: draft}):
+        if self.shared and self.shared.takes():
+            self.shared.add(draft)  # where that fails (a full disk), the next job writes one
             draft.unlink()
         else:
             draft.replace(self.path)

@@ -11,10 +11,19 @@ from lakehold.config import openlineage, posting
 from lakehold.config.platform import LineageAddress, Platform, TrinoAddress
 from lakehold.quality.finding import Finding
 from lakehold.quality.outcome import Outcome
+from lakehold.quality.suite import NOT_EMPTY, NOT_EMPTY_EXPECTS
 
 _PRODUCER = openlineage.producer("quality")
 _SECONDS = 0.5
 """The most a gate waits for the lineage service; what it does not take in time is posted later."""
+
+_NOT_EMPTY = {
+    "assertion": NOT_EMPTY_EXPECTS,
+    "success": True,
+    "severity": "error",
+    "name": NOT_EMPTY,
+    "description": "There were rows to judge.",
+}
 
 
 def event(outcome: Outcome, lineage: LineageAddress, trino: TrinoAddress) -> dict[str, Any]:
@@ -51,7 +60,11 @@ def send(event: Mapping[str, Any], known: Platform) -> str:
 
 def _facets(findings: list[Finding]) -> dict[str, Any]:
     facets = {"dataQualityAssertions": _facet("1-1-0", "DataQualityAssertionsDatasetFacet")}
-    facets["dataQualityAssertions"]["assertions"] = [_assertion(found) for found in findings]
+    said = [_assertion(found) for found in findings]
+    if all(found.rule.id != NOT_EMPTY for found in findings):
+        # A gate has a finding of it only where there were no rows; who shows the latest of each check needs the rest.
+        said.insert(0, _NOT_EMPTY)
+    facets["dataQualityAssertions"]["assertions"] = said
     rows = [found.rows for found in findings if found.rows is not None]
     if rows:
         facets["dataQualityMetrics"] = {

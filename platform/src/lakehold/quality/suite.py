@@ -27,6 +27,8 @@ CONDITION = "no_rows_where"
 """Our name for a rule given as the SQL condition of the rows that break it."""
 NOT_EMPTY = "not_empty"
 """Our name for what every table of a suite must be, unless the suite says ``empty: allowed``."""
+NOT_EMPTY_EXPECTS = "expect_table_row_count_to_be_between"
+"""What it is to Great Expectations."""
 AT_MOST = 0.01
 """Share of the rows that a rule moves to quarantine before it blocks: a file of rubbish is no matter of rows."""
 

@@ -12,7 +12,7 @@ from lakehold.config.platform import TrinoAddress
 from lakehold.errors import LakeholdError
 from lakehold.quality import expectations
 from lakehold.quality.finding import Finding, seen
-from lakehold.quality.suite import CONDITION, NOT_EMPTY, Rule, TableRules
+from lakehold.quality.suite import CONDITION, NOT_EMPTY, NOT_EMPTY_EXPECTS, Rule, TableRules
 
 USER = "gates"
 
@@ -58,7 +58,7 @@ def emptiness(table: TableRules, rows: int, others: int = 0) -> list[Finding]:
     breaks = f"What reads {table.name} finds nothing. If that is right, say `empty: allowed` in the suite."
     rule = Rule(
         id=NOT_EMPTY,
-        expect="expect_table_row_count_to_be_between",
+        expect=NOT_EMPTY_EXPECTS,
         arguments={"min_value": 1},
         severity="block",
         breaks=breaks,

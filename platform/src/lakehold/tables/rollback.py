@@ -23,11 +23,10 @@ from lakehold.tables.leavings import Left
 from lakehold.tables.ledger import Change, Connection, Entry
 from lakehold.tables.metadata import State
 from lakehold.tables.pointers import Move, Name, Pointer
-from lakehold.tables.publish import TAG_DAYS
+from lakehold.tables.publish import DAY, TAG_DAYS
 from lakehold.tables.settle import settled
 
 Side = Literal["before", "after"]
-_DAY = 86_400_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,8 +290,8 @@ def _made(wish: Wish, location: str, current: Metadata, state: State) -> Metadat
     if wish.untag:
         made = metadata.untagged(made, wish.untag)
     if wish.tag:
-        made = metadata.with_tag(made, wish.tag, cloning.now(), TAG_DAYS * _DAY)
-        made = metadata.with_before(made, wish.before, wish.tag, cloning.now(), TAG_DAYS * _DAY)
+        made = metadata.with_tag(made, wish.tag, cloning.now(), TAG_DAYS * DAY)
+        made = metadata.with_before(made, wish.before, wish.tag, cloning.now(), TAG_DAYS * DAY)
     return made
 
 

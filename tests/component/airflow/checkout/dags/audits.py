@@ -95,10 +95,11 @@ def orders_ungated():
 def orders_judged():
     """Write once more after one of the gates."""
     with audited("shop", schemas=["shop"]):
+        gate = Judge(task_id="gate", suite="orders", start="2013-01-01", end="2013-01-02")
         days = Judge.partial(task_id="days", suite="orders", end="2013-01-02").expand(
             start=["2013-01-01", "2013-01-02"]
         )
-        Write(task_id="write") >> Judge(task_id="gate", suite="orders") >> days >> Late(task_id="late")
+        Write(task_id="write") >> gate >> days >> Late(task_id="late")
 
 
 orders()
