@@ -30,8 +30,10 @@ def pods(objects: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
             yield name, one["spec"]["template"]
         elif one["kind"] == "Pod":
             yield name, one
-        elif one["kind"] == "ConfigMap" and "task.yaml" in one["data"]:
-            yield name, yaml.safe_load(one["data"]["task.yaml"])
+        elif one["kind"] == "ConfigMap":
+            for file in ("task.yaml", "spark-task.yaml", "executor.yaml"):
+                if file in one["data"]:
+                    yield f"{name}/{file}", yaml.safe_load(one["data"][file])
 
 
 def containers(pod: Manifest) -> list[Manifest]:
@@ -82,6 +84,43 @@ def test_only_who_asks_the_api_has_a_token(render: Render, profile: str) -> None
     assert any("keys" in name for name in found) is makes_keys
 
 
+SPARK = "spark.executors=2"
+
+
+def test_a_task_may_start_pods_only_where_spark_needs_them(render: Render) -> None:
+    found = {name.rpartition("/")[2]: pod["spec"] for name, pod in pods(render("trial", SPARK))}
+    assert found["spark-task.yaml"]["serviceAccountName"] == "demo-spark"
+    assert found["task.yaml"]["serviceAccountName"] == found["executor.yaml"]["serviceAccountName"] == "demo"
+    tokens = {name for name, spec in found.items() if "serviceAccountToken" in str(spec["volumes"])}
+    assert tokens & {"spark-task.yaml", "task.yaml", "executor.yaml"} == {"spark-task.yaml"}
+    without = {name.rpartition("/")[2]: pod["spec"] for name, pod in pods(render())}
+    assert without["spark-task.yaml"] == without["task.yaml"]
+    assert not [one for one in render() if one["metadata"]["name"].startswith("demo-spark")]
+
+
+def test_a_driver_may_do_nothing_but_with_pods(render: Render) -> None:
+    roles = {one["metadata"]["name"]: one for one in render("trial", SPARK) if one["kind"] == "Role"}
+    assert [rule["resources"] for rule in roles["demo-spark"]["rules"]] == [["pods"]]
+
+
+def test_an_executor_has_no_secret_and_no_configuration(render: Render) -> None:
+    (executor,) = [pod for name, pod in pods(render("trial", SPARK)) if name.endswith("executor.yaml")]
+    assert {kind for volume in executor["spec"]["volumes"] for kind in volume} == {"name", "emptyDir"}
+    (container,) = executor["spec"]["containers"]
+    assert container["command"][1:] == ["-m", "lakehold.pipelines.spark_pod"]
+
+
+def test_a_driver_and_its_executors_reach_each_other_and_executors_the_store(render: Render) -> None:
+    found = ways(render("trial", SPARK)) - ways(render())
+    assert found == {
+        ("spark-executor", "airflow-task", 7078),
+        ("spark-executor", "airflow-task", 7079),
+        ("airflow-task", "spark-executor", 7079),
+        ("spark-executor", "spark-executor", 7079),
+        ("spark-executor", "objectstore", FACTS["objectstore"]["port"]),
+    }
+
+
 @every_profile
 def test_there_is_no_right_beyond_the_namespace(render: Render, profile: str) -> None:
     kinds = {one["kind"] for one in render(profile)}
@@ -125,7 +164,7 @@ def ways(objects: list[Manifest]) -> set[tuple[str, str, int]]:
         tuple(sorted(pod["metadata"]["labels"].items())) for _name, pod in pods(objects) if "labels" in pod["metadata"]
     }
     ends = [dict(one) for one in labels]
-    ports = {facts["port"] for facts in FACTS.values()}
+    ports = {facts["port"] for facts in FACTS.values()} | {7078, 7079}
     return {
         (source[NAME], target[NAME], port)
         for source in ends

@@ -10,14 +10,16 @@ import pytest
 from lakehold.cluster import layout
 from lakehold.cluster.configure import Plan, certificates, plan, write
 from lakehold.cluster.declared import example
-from lakehold.cluster.pod import Mounted, load, settings_of
+from lakehold.cluster.pod import Mounted, executors_of, load, settings_of
 from lakehold.components.airflow import AIRFLOW, AIRFLOW_TASK
 from lakehold.components.lineage import LINEAGE
-from lakehold.components.model import Component
+from lakehold.components.model import Component, Pods
 from lakehold.components.postgres import POSTGRES
 from lakehold.components.registry import COMPONENTS
+from lakehold.components.spark import SPARK as SPARK_PART
 from lakehold.components.trino import TRINO
 from lakehold.errors import ConfigError
+from lakehold.pipelines import spark_submit
 
 SITE = example(COMPONENTS)
 
@@ -96,6 +98,7 @@ def test_a_client_is_given_the_authority_only(tmp_path: Path) -> None:
 
 def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
     described = {"settings": {"catalog": {"name": "lake"}}, "hosts": {"trino": "demo-trino"}, "namespace": "lake"}
+    described["spark"] = {"account": "demo", "executors": 0}
     (tmp_path / "cluster.json").write_text(json.dumps(described), encoding="utf-8")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "s3.root").write_text("hush\n", encoding="utf-8")
@@ -103,6 +106,31 @@ def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
     assert (site.settings.catalog.name, site.at("trino"), site.secrets["s3.root"]) == ("lake", "demo-trino", "hush")
     assert site.pods is not None
     assert (site.pods.namespace, str(site.pods.template)) == ("lake", "/etc/lakehold/task.yaml")
+    assert site.pods.executors is None
+
+
+SPARK = {
+    "account": "demo",
+    "executors": 3,
+    "executor": {"cores": 2, "heap": "1g", "overhead": "512m", "cpu": {"request": "500m", "limit": 2}},
+}
+
+
+def test_executors_are_pods_only_where_there_are_any() -> None:
+    assert executors_of({**SPARK, "executors": 0}) is None
+    executors = executors_of(SPARK)
+    assert executors is not None
+    assert (executors.count, executors.cpu_limit, str(executors.template)) == (3, "2", "/etc/lakehold/executor.yaml")
+    pods = dataclasses.replace(SITE.pods or Pods(namespace="", template=Path()), executors=executors)
+    properties = Path("/var/lib/lakehold/conf/spark/spark-defaults.conf")
+    text = plan(SPARK_PART, dataclasses.replace(SITE, pods=pods)).files[properties]
+    assert "spark.master=k8s://https://kubernetes.default.svc\n" in text
+    assert "spark.kubernetes.executor.podTemplateFile=/etc/lakehold/executor.yaml\n" in text
+    assert "spark.master=local[2]\n" in plan(SPARK_PART, SITE).files[properties]
+
+
+def test_the_pod_of_a_spark_task_is_where_its_operator_says() -> None:
+    assert str(layout.GIVEN / layout.SPARK_TASK) == spark_submit.POD
 
 
 def test_an_empty_secret_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from lakehold.components import spark
-from lakehold.components.model import Site
+from lakehold.components.model import Executors, Pods, Site
 from lakehold.config.settings import CatalogSettings, Settings
 
 ARTIFACTS = {name: Path(f"/store/{name}.jar") for name in spark.SPARK.artifacts}
@@ -67,3 +67,48 @@ def test_javas_arguments_hold_no_secret_and_spark_comes_last(installation: Site)
     assert arguments[1].endswith(":/envs/engine-0123-py3.12/lib/python3.12/site-packages/pyspark/jars/*")
     assert f"-Djava.io.tmpdir={installation.state}/work/tmp" in arguments
     assert not any(secret in " ".join(arguments).split("=") for secret in ("one", "two", "three"))
+
+
+EXECUTORS = Executors(
+    count=3,
+    cores=2,
+    heap="2g",
+    overhead="512m",
+    cpu_request="500m",
+    cpu_limit="2",
+    account="demo",
+    template=Path("/given/executor.yaml"),
+)
+
+
+def in_pods(site: Site, executors: Executors | None) -> dict[str, str]:
+    pods = Pods(namespace="lake", template=Path("/given/task.yaml"), executors=executors)
+    return spark.properties(dataclasses.replace(site, pods=pods))
+
+
+def test_without_executors_a_pod_does_what_a_machine_does(installation: Site) -> None:
+    assert in_pods(installation, None) == spark.properties(installation)
+
+
+def test_executors_are_pods_of_this_namespace_made_from_the_charts_template(installation: Site) -> None:
+    values = in_pods(installation, EXECUTORS)
+    assert values["spark.master"] == "k8s://https://kubernetes.default.svc"
+    assert values["spark.kubernetes.namespace"] == "lake"
+    assert values["spark.kubernetes.executor.podTemplateFile"] == "/given/executor.yaml"
+    assert (values["spark.executor.instances"], values["spark.sql.shuffle.partitions"]) == ("3", "6")
+    assert (values["spark.driver.port"], values["spark.blockManager.port"]) == ("7078", "7079")
+
+
+def test_the_account_of_a_driver_needs_no_right_but_to_pods(installation: Site) -> None:
+    values = in_pods(installation, EXECUTORS)
+    assert values["spark.kubernetes.executor.disableConfigMap"] == "true"
+    assert values["spark.kubernetes.driver.service.deleteOnTermination"] == "false"
+    assert values["spark.kubernetes.driver.ownPersistentVolumeClaim"] == "false"
+
+
+def test_an_executor_is_not_given_a_secret_by_its_pod(installation: Site) -> None:
+    """What is named after an environment variable or a Java option of an executor can be read in its pod."""
+    values = in_pods(installation, EXECUTORS)
+    assert not [key for key in values if key.startswith(("spark.executorEnv.", "spark.kubernetes.executor.secret"))]
+    assert not {"one", "two", "three"} & set(values["spark.executor.extraJavaOptions"].split("="))
+    assert values["spark.authenticate"] == "true"

@@ -104,3 +104,16 @@ def test_a_jobs_own_memory_comes_after_the_general_one(platform: Platform) -> No
         "spark.driver.memory=4g",
         "/c/jobs/x.py",
     ]
+
+
+def test_a_driver_in_a_pod_owns_its_executors() -> None:
+    pod = {"KUBERNETES_POD_IP": "10.0.0.2", "KUBERNETES_POD_NAME": "task-1", "KUBERNETES_EXECUTOR_IMAGE": "spark:1"}
+    assert spark_submit.in_pod({**pod, "KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == {
+        "spark.driver.host": "10.0.0.2",
+        "spark.kubernetes.driver.pod.name": "task-1",
+        "spark.kubernetes.container.image": "spark:1",
+    }
+
+
+def test_elsewhere_it_has_none() -> None:
+    assert spark_submit.in_pod({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == {}

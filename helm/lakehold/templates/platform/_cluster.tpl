@@ -15,7 +15,8 @@
 {{- end -}}
 {{- $airflow := merge (dict "url" (include "lakehold.airflowUrl" .)) .Values.settings.airflow -}}
 {{- $settings := merge (dict "airflow" $airflow) .Values.settings -}}
-{{- dict "settings" $settings "hosts" $hosts "namespace" .Release.Namespace | toPrettyJson -}}
+{{- $spark := merge (dict "account" (include "lakehold.name" .)) .Values.spark -}}
+{{- dict "settings" $settings "hosts" $hosts "namespace" .Release.Namespace "spark" $spark | toPrettyJson -}}
 {{- end }}
 
 {{/* Where people open Airflow. */}}

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lakehold.cluster import layout, pod
+from lakehold.components import spark_pods
 from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Health, Http, Process, Site, Task
 from lakehold.components.spark import SPARK
@@ -48,6 +49,7 @@ def declared(components: Sequence[Component]) -> dict[str, Any]:
         },
         "secrets": sorted({name for part in components for name in part.secrets}),
         "tasks": _tasks(site),
+        "spark": _spark(site),
         "components": {part.name: _component(part, running, site) for part in running},
     }
 
@@ -61,6 +63,19 @@ def _tasks(site: Site) -> dict[str, Any]:
         "like": task.name,
         "secrets": sorted({name for part in parts for name in part.secrets}),
         "tls": _tls("\n".join(mentioned(part, site) for part in parts), site),
+    }
+
+
+def _spark(site: Site) -> dict[str, Any]:
+    """Of the executors' pods, what Spark does not add to them."""
+    return {
+        "image": layout.SPARK_IMAGE,
+        "container": spark_pods.CONTAINER,
+        "command": [str(site.pythons["engine"]), "-m", "lakehold.pipelines.spark_pod"],
+        "java": str(site.artifacts["jdk-21"]),
+        "driverPort": spark_pods.DRIVER_PORT,
+        "blocksPort": spark_pods.BLOCKS_PORT,
+        "talks": ["objectstore"],
     }
 
 

@@ -26,6 +26,10 @@ TASKS = "airflow-task"
 """What a pod with one of Airflow's tasks is configured as, besides Spark."""
 TASK = "task.yaml"
 """The pod Airflow's tasks run in, below :data:`GIVEN`; only its scheduler has it."""
+SPARK_TASK = "spark-task.yaml"
+"""The pod of tasks that run Spark, beside it."""
+EXECUTOR = "executor.yaml"
+"""The pod of Spark's executors, below :data:`GIVEN`; only the pod of a Spark task has it."""
 RUN = STATE / "run"
 """What the first container of a pod wrote for the others: one ``<name>.json`` a process or task."""
 
@@ -43,7 +47,9 @@ IMAGES: Mapping[str, str] = {
     "trino": "trino",
     "airflow": "airflow",
 }
-"""Component → the image its processes run in. Spark's drivers and executors run in Airflow's."""
+"""Component → the image its processes run in. Spark's drivers run in Airflow's."""
+SPARK_IMAGE = "spark"
+"""The image of Spark's executors."""
 
 
 def python(environment: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lakehold.cluster import layout
-from lakehold.components.model import ANY_ADDRESS, Component, Pods, Site
+from lakehold.components.model import ANY_ADDRESS, Component, Executors, Pods, Site
 from lakehold.config.settings import Settings
 from lakehold.errors import ConfigError
 
@@ -29,6 +29,7 @@ def site(
     hosts: Mapping[str, str],
     namespace: str,
     secrets: Mapping[str, str],
+    executors: Executors | None = None,
 ) -> Site:
     """Return the site of a pod. ``hosts`` maps a component to its Service; pure."""
     environments = {layout.LAKEHOLD, *(name for part in components for name in part.pythons)}
@@ -41,7 +42,24 @@ def site(
         ports=ports(components),
         secrets=secrets,
         hosts=hosts,
-        pods=Pods(namespace=namespace, template=layout.GIVEN / layout.TASK),
+        pods=Pods(namespace=namespace, template=layout.GIVEN / layout.TASK, executors=executors),
+    )
+
+
+def executors_of(described: Mapping[str, Any]) -> Executors | None:
+    """Return what the chart's values ``spark`` say of executors, where there are any."""
+    if not described["executors"]:
+        return None
+    executor = described["executor"]
+    return Executors(
+        count=int(described["executors"]),
+        cores=int(executor["cores"]),
+        heap=executor["heap"],
+        overhead=executor["overhead"],
+        cpu_request=str(executor["cpu"]["request"]),
+        cpu_limit=str(executor["cpu"]["limit"]),
+        account=described["account"],
+        template=layout.GIVEN / layout.EXECUTOR,
     )
 
 
@@ -95,4 +113,5 @@ def load(components: Sequence[Component], given: Path = layout.GIVEN) -> Site:
         hosts=described["hosts"],
         namespace=described["namespace"],
         secrets=Mounted(given / "secrets"),
+        executors=executors_of(described["spark"]),
     )

@@ -135,6 +135,7 @@ class Images(Part):
     objectstore: Image = Image()
     trino: Image = Image()
     airflow: Image = Image()
+    spark: Image = Image()
 
 
 class Secrets(Part):
@@ -259,6 +260,38 @@ class Airflow(Part):
     )
 
 
+class Cpu(Part):
+    """Cores."""
+
+    request: Quantity = Field(default="500m", description="Cores, or thousandths of one (`250m`), that are reserved.")
+    limit: Quantity = Field(default="2", description="The most it gets.")
+
+
+class Executor(Part):
+    """A pod in which a Spark application works."""
+
+    cores: int = Field(default=2, ge=1, le=64, description="Spark tasks an executor runs at the same time.")
+    heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$", description="Java heap of an executor.")
+    overhead: str = Field(
+        default="512m",
+        pattern=r"^[1-9][0-9]*[mg]$",
+        description="Memory besides the heap (Python workers, buffers of the network); a pod gets both.",
+    )
+    cpu: Cpu = Cpu()
+
+
+class Spark(Part):
+    """Spark: the pod of a task is the driver of its one application."""
+
+    executors: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Executor pods of each application; 0: the driver does the work (`settings.spark.cores`).",
+    )
+    executor: Executor = Executor()
+
+
 class Setup(Part):
     """What prepares the rest: the Jobs, and the first containers of each pod."""
 
@@ -290,3 +323,4 @@ class Values(Part):
     trino: Trino = Trino()
     lineage: Lineage = Lineage()
     airflow: Airflow = Airflow()
+    spark: Spark = Spark()

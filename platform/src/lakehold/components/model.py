@@ -17,11 +17,29 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - a pod listens on its own network; its po
 
 
 @dataclass(frozen=True, kw_only=True)
+class Executors:
+    """The pods in which a Spark application works, besides its driver; ``template`` is the file they are made from."""
+
+    count: int
+    cores: int
+    """Spark tasks each runs at the same time."""
+    heap: str
+    overhead: str
+    """Memory besides the heap; a pod gets both."""
+    cpu_request: str
+    cpu_limit: str
+    account: str
+    template: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pods:
     """Where Airflow's tasks run as pods of their own; ``template`` is the file with the pod they are made from."""
 
     namespace: str
     template: Path
+    executors: Executors | None = None
+    """Where Spark's executors are pods too; otherwise the pod of a Spark task does all of the application's work."""
 
 
 @dataclass(frozen=True, kw_only=True)

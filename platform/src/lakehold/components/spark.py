@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lakehold.components import spark_pods
 from lakehold.components.model import Component, ConfigFile, Site, Task
 from lakehold.pipelines.shared_classes import BASE
 from lakehold.pipelines.spark_submit import ARGUMENTS
@@ -91,6 +92,7 @@ def properties(site: Site) -> dict[str, str]:
         "spark.redaction.regex": "(?i)secret|password|token|credential|access[.]?key|api[._-]?key",
         **_catalog(site),
         **_lineage(site),
+        **spark_pods.properties(site, _jars(site)),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -31,7 +32,8 @@ class SparkJob(Command):
     def __init__(
         self, *, program: str, arguments: Sequence[str] = (), conf: Mapping[str, str] | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        # Other executors have no use for it.
+        super().__init__(**{"executor_config": {"pod_template_file": spark_submit.POD}, **kwargs})
         self.program = program
         self.arguments = list(arguments)
         self.conf = dict(conf or {})
@@ -57,6 +59,7 @@ class SparkJob(Command):
             "spark.openlineage.appName": name,
             **spark_conf(ancestry(context)),
             **self._spool.conf(),
+            **spark_submit.in_pod(os.environ),
             **self.conf,
         }
         program = checkout_of(context, platform) / self.program

@@ -22,6 +22,14 @@ from lakehold.pipelines.shared_classes import BASE, CLASSES, SharedClasses
 
 ARGUMENTS = "java.args"
 """Name of the file with the JVM's arguments, beside the properties."""
+POD = "/etc/lakehold/spark-task.yaml"
+"""The pod a Spark task is made from in a cluster, where its scheduler finds it: the only one that may start pods."""
+_IN_POD = {
+    "spark.driver.host": "KUBERNETES_POD_IP",
+    "spark.kubernetes.driver.pod.name": "KUBERNETES_POD_NAME",
+    "spark.kubernetes.container.image": "KUBERNETES_EXECUTOR_IMAGE",
+}
+"""Properties that differ from pod to pod, and the variables that such a pod has for them."""
 _QUIET = "-Xlog:cds*=off"
 _HEAP = "spark.driver.memory"
 
@@ -103,6 +111,11 @@ def command(platform: Platform, flags: list[str], conf: Mapping[str, str], progr
         *given,
         str(program),
     ]
+
+
+def in_pod(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the properties of a driver whose executors are pods; they end with the pod that is named here."""
+    return {key: environ[variable] for key, variable in _IN_POD.items() if variable in environ}
 
 
 def environment(platform: Platform) -> dict[str, str]:
