@@ -32,7 +32,7 @@ def python_parts(lock: str, folder: Path) -> list[Part]:
     """The packages of an environment; :class:`ArtifactError` when what is installed is not what its lock says."""
     licences: dict[str, Licence] = {}
     for metadata in sorted(folder.glob("lib/python3*/site-packages/*.dist-info/METADATA")):
-        name = canonicalize_name(metadata.parent.name.rpartition("-")[0])
+        name = canonicalize_name(metadata.parent.name.removesuffix(".dist-info").rpartition("-")[0])
         licences[name] = sbom.python_licence(metadata.read_text(encoding="utf-8", errors="replace"))
     if other := sorted(sbom.locked(lock).keys() ^ licences.keys()):
         raise ArtifactError(
