@@ -70,6 +70,8 @@ class Recipes(_Strict):
     created: datetime
     debian: Mapping[str, DebianSet]
     images: Mapping[str, Image]
+    licences: Mapping[str, _Text] = {}
+    """SPDX expressions of the packages that do not state their licence in a form a program can read."""
 
     @model_validator(mode="after")
     def _sets(self) -> Recipes:
