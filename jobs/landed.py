@@ -69,7 +69,7 @@ class Landing:
             "s3",
             endpoint_url=address.endpoint,
             region_name=address.region,
-            aws_access_key_id=user,
+            aws_access_key_id=address.access_key(user),
             aws_secret_access_key=address.keys[user],
             config=Config(s3={"addressing_style": "path"}, max_pool_connections=8),
         )

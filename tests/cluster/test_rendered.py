@@ -11,8 +11,9 @@ import pytest
 import yaml
 from lakehold.cluster.declared import declared
 from lakehold.components.registry import COMPONENTS
+from lakehold.components.trino_worker import NODES
 
-PROFILES = ("trial", "restricted")
+PROFILES = ("trial", "restricted", "production")
 FACTS = declared(COMPONENTS)["components"]
 NAME, PROCESS = "app.kubernetes.io/component", "lakehold/process"
 
@@ -80,7 +81,8 @@ def test_everything_that_runs_on_is_probed(render: Render, profile: str) -> None
 def test_only_who_asks_the_api_has_a_token(render: Render, profile: str) -> None:
     found = {name.partition("/")[2] for name, pod in pods(render(profile)) if "serviceAccountToken" in str(pod)}
     makes_keys = profile != "restricted"
-    assert {name for name in found if "keys" not in name} == {"demo-airflow-api", "demo-airflow-scheduler"}
+    tasks = {"demo-task/spark-task.yaml"} if profile == "production" else set()
+    assert {name for name in found if "keys" not in name} == {"demo-airflow-api", "demo-airflow-scheduler", *tasks}
     assert any("keys" in name for name in found) is makes_keys
 
 
@@ -188,13 +190,102 @@ def _allowed(policies: list[Manifest], way: str, peers: str, own: Manifest, othe
 
 def test_the_policies_are_the_declarations_graph(render: Render) -> None:
     expected = set()
-    for name, facts in FACTS.items():
+    bundled = {name: facts for name, facts in FACTS.items() if name != "trino-worker"}
+    for name, facts in bundled.items():
         for other in facts["talks"]:
             port = FACTS[other]["port"]
             expected |= {(name, other, port), (f"{name}-setup", other, port)}
         expected.add((f"{name}-setup", name, facts["port"]))
     expected |= {("airflow-task", other, FACTS[other]["port"]) for other in FACTS["airflow"]["talks"]}
     assert ways(render()) == expected
+
+
+WORKERS = "trino.workers.replicas=2"
+
+
+def test_nodes_of_trino_reach_each_other_and_nobody_else_a_worker(render: Render) -> None:
+    port = FACTS["trino"]["port"]
+    found = ways(render("trial", WORKERS)) - ways(render())
+    assert found == {
+        *((one, other, port) for one in ("trino", "trino-worker") for other in ("trino", "trino-worker")),
+        *(("trino-worker", other, FACTS[other]["port"]) for other in ("postgres", "objectstore")),
+    }
+
+
+def test_what_is_outside_is_reached_outside_and_has_no_pods(render: Render) -> None:
+    objects = render("production")
+    names = {one["metadata"]["name"] for one in objects if one["kind"] in ("StatefulSet", "Service")}
+    assert not names & {"demo-postgres", "demo-objectstore"}
+    (cluster,) = [one for one in objects if one["metadata"]["name"] == "demo-cluster"]
+    told = json.loads(cluster["data"]["cluster.json"])
+    assert (told["hosts"]["postgres"], told["ports"]) == ("postgres.example.org", {"postgres": 5432})
+    policies = {one["metadata"]["name"]: one["spec"] for one in objects if one["kind"] == "NetworkPolicy"}
+    out = {
+        name: [rule["ports"][0]["port"] for rule in policies[name]["egress"] if "ipBlock" in rule["to"][0]]
+        for name in ("demo-trino", "demo-trino-worker", "demo-lineage", "demo-airflow-task", "demo-spark-executor")
+    }
+    assert out == {
+        "demo-trino": [5432, 443, 443],
+        "demo-trino-worker": [5432, 443, 443],
+        "demo-lineage": [5432, 443],
+        "demo-airflow-task": [5432, 443, 443],
+        "demo-spark-executor": [443],
+    }
+
+
+def secrets_of(pod: Manifest) -> dict[str, set[str]]:
+    """Secret → the keys of it that a pod is given."""
+    sources = [one for volume in pod["spec"]["volumes"] for one in volume.get("projected", {}).get("sources", [])]
+    return {one["secret"]["name"]: {key["key"] for key in one["secret"]["items"]} for one in sources if "secret" in one}
+
+
+def test_what_outside_services_gave_is_in_a_secret_of_its_own(render: Render) -> None:
+    given = {name: secrets_of(pod) for name, pod in pods(render("production"))}
+    assert given["Deployment/demo-trino"]["lakehold-outside"] == {"s3.trino", "catalog.credential"}
+    assert "postgres.trino" in given["Deployment/demo-trino"]["demo-secrets"]
+    (roles,) = [keys for name, keys in given.items() if name.startswith("Job/demo-postgres-roles")]
+    assert roles["lakehold-outside"] == {"postgres.superuser"}
+    assert not [key for keys in given.values() for key in keys.get("demo-secrets", set()) if key.startswith("s3.")]
+
+
+def test_without_that_secret_the_message_names_the_value(
+    template: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = template("production", "secrets.outside=")
+    assert "secrets.outside: " in done.stderr
+    assert "catalog.credential" in done.stderr
+
+
+def test_two_of_everything_that_can_be_two_apart_and_never_both_away(render: Render) -> None:
+    objects = render("production")
+    budgets = [one["spec"]["selector"] for one in objects if one["kind"] == "PodDisruptionBudget"]
+    alone = set()
+    for one in (one for one in objects if one["kind"] == "Deployment"):
+        pod = one["spec"]["template"]
+        if one["spec"].get("replicas") == 1:
+            alone.add(one["metadata"]["name"])
+            continue
+        assert pod["spec"]["topologySpreadConstraints"], one["metadata"]["name"]
+        assert any(matches(budget, pod["metadata"]["labels"]) for budget in budgets), one["metadata"]["name"]
+    assert alone == {"demo-trino"}
+
+
+def test_workers_are_as_many_as_are_needed_and_finish_what_they_have_begun(render: Render) -> None:
+    objects = render("production")
+    deployments = {one["metadata"]["name"]: one["spec"] for one in objects if one["kind"] == "Deployment"}
+    (scaler,) = [one["spec"] for one in objects if one["kind"] == "HorizontalPodAutoscaler"]
+    worker = deployments[scaler["scaleTargetRef"]["name"]]
+    assert "replicas" not in worker
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 6)
+    spec = worker["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] > 600
+    assert "drain.py" in str(spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"])
+
+
+def test_workers_ask_for_the_coordinators_own_pod(render: Render) -> None:
+    (service,) = [one for one in render("trial", WORKERS) if one["metadata"]["name"] == f"demo-trino{NODES}"]
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"] is True
 
 
 def test_every_pod_is_denied_by_default(render: Render) -> None:

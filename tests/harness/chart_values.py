@@ -35,9 +35,9 @@ def _of(node: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 def _object(node: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     if "properties" not in node:
-        return st.dictionaries(
-            st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.text(_PRINTABLE, max_size=8), max_size=2
-        )
+        known = node.get("propertyNames", {}).get("enum")
+        names = st.sampled_from(known) if known else st.from_regex(r"[a-z]{1,8}", fullmatch=True)
+        return st.dictionaries(names, st.text(_PRINTABLE, max_size=8), max_size=2)
     # Everything has a default in values.yaml, what is required too.
     return st.fixed_dictionaries({}, optional={key: _of(value) for key, value in node["properties"].items()})
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import httpx
 from lakehold.components.model import Site
+from lakehold.config.settings import BUNDLED_REGION
 from lakehold.release.store import Store
-from lakehold.tables.catalog import REGION, s3_endpoint
+from lakehold.tables.catalog import s3_endpoint
 
 PIN = "iceberg-rest"
 BACKEND = "rest_backend"
@@ -66,7 +67,7 @@ def _environment(site: Site, port: int) -> dict[str, str]:
         "CATALOG_S3_PATH__STYLE__ACCESS": "true",
         "CATALOG_S3_ACCESS__KEY__ID": "engine",
         "CATALOG_S3_SECRET__ACCESS__KEY": site.secrets["s3.engine"],
-        "CATALOG_CLIENT_REGION": REGION,
+        "CATALOG_CLIENT_REGION": BUNDLED_REGION,
         "CATALOG_REST_PORT": str(port),
     }
     return {"PATH": "/usr/bin:/bin", "HOME": str(site.state), **properties}

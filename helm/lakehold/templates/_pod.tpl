@@ -1,6 +1,6 @@
 {{/* A pod's template for one of the declared processes. Takes root, component, process and resources; claim is true where
      the component's data is on a volume claim named "data"; account names the service account of a pod that asks the
-     Kubernetes API, and is empty for all others. */}}
+     Kubernetes API, and is empty for all others; drain is for how many seconds the process may finish what it has begun. */}}
 {{- define "lakehold.pod" -}}
 {{- $declared := include "lakehold.declared" .root | fromYaml -}}
 {{- $component := index $declared.components .component -}}
@@ -16,7 +16,20 @@ metadata:
 spec:
   serviceAccountName: "{{ include "lakehold.name" .root }}{{ with .account }}-{{ . }}{{ end }}"
   {{- include "lakehold.podSecurity" .root | nindent 2 }}
-  terminationGracePeriodSeconds: {{ add $process.stopSeconds 10 }}
+  terminationGracePeriodSeconds: {{ add $process.stopSeconds 10 (.drain | default 0) }}
+  {{- if .several }}
+  # Apart from each other, as far as the nodes allow it.
+  topologySpreadConstraints:
+    {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+    - maxSkew: 1
+      topologyKey: {{ . }}
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "lakehold.pods" $ | nindent 10 }}
+      matchLabelKeys: [pod-template-hash]
+    {{- end }}
+  {{- end }}
   initContainers:
     {{- if $component.waits }}
     {{- include "lakehold.reach" (merge (dict "needs" $component.needs) $call) | nindent 4 }}
@@ -40,7 +53,12 @@ spec:
           protocol: TCP
       {{- end }}
       {{- include "lakehold.probes" (dict "root" .root "process" $process "port" $component.port) | nindent 6 }}
-      {{- if $process.serves }}
+      {{- if .drain }}
+      lifecycle:
+        preStop:
+          exec:
+            command: {{ $declared.layout.drain | toJson }}
+      {{- else if $process.serves }}
       lifecycle:
         preStop:
           # It goes on serving until everybody has heard that it is leaving.
@@ -133,7 +151,7 @@ env:
 {{- define "lakehold.reach" -}}
 {{- $addresses := list -}}
 {{- range .needs -}}
-{{- $addresses = append $addresses (printf "%s-%s:%d" (include "lakehold.name" $.root) . (int (index $.declared.components .).port)) -}}
+{{- $addresses = append $addresses (include "lakehold.address" (merge (dict "name" .) $)) -}}
 {{- end -}}
 - name: reach
   {{- include "lakehold.container" (merge (dict "image" "platform") .) | nindent 2 }}

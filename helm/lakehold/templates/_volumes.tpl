@@ -57,13 +57,7 @@
           items:
             - key: cluster.json
               path: cluster.json
-      - secret:
-          name: {{ include "lakehold.secret" .root | quote }}
-          items:
-            {{- range .facts.secrets }}
-            - key: {{ . }}
-              path: secrets/{{ . }}
-            {{- end }}
+      {{- include "lakehold.secretSources" . | trim | nindent 6 }}
       {{- if .facts.tls }}
       - secret:
           name: {{ include "lakehold.tls" .root | quote }}

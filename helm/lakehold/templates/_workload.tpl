@@ -35,17 +35,20 @@ spec:
 {{- end }}
 
 {{/* A process without a volume. Takes root, component, process, values and, where it is not the component's, a suffix for
-     the name; one is true for what must not run twice, not even for a moment. */}}
+     the name; one is true for what must not run twice, not even for a moment; autoscale is the most pods there may be. */}}
 {{- define "lakehold.deployment" -}}
 {{- $replicas := .values.replicas | default 1 | int -}}
+{{- $several := or (gt $replicas 1) (gt (int .autoscale) 1) -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
   {{- include "lakehold.metadata" . | nindent 2 }}
 spec:
+  {{- if not .autoscale }}
   replicas: {{ $replicas }}
+  {{- end }}
   strategy:
-    {{- if .one }}
+    {{- if and .one (not $several) }}
     type: Recreate
     {{- else }}
     # The new pod is ready before the old one leaves.
@@ -59,8 +62,8 @@ spec:
     matchLabels:
       {{- include "lakehold.pods" . | nindent 6 }}
   template:
-    {{- include "lakehold.pod" (merge (dict "resources" .values.resources) .) | nindent 4 }}
-{{- if gt $replicas 1 }}
+    {{- include "lakehold.pod" (merge (dict "resources" .values.resources "several" $several) .) | nindent 4 }}
+{{- if $several }}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget

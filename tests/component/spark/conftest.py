@@ -18,11 +18,12 @@ from lakehold.components.airflow_tasks import platform_of
 from lakehold.components.model import Site
 from lakehold.config.ancestry import Ancestor, Ancestry, spark_conf
 from lakehold.config.platform import S3Address
+from lakehold.config.settings import BUNDLED_REGION
 from lakehold.pipelines import spark_submit
 from lakehold.pipelines.delivery import Delivery, Sender, flights, references
 from lakehold.pipelines.spool import Spool
 from lakehold.release.store import Store
-from lakehold.tables.catalog import REGION, s3_endpoint
+from lakehold.tables.catalog import s3_endpoint
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TABLES = ("bronze.flights", "silver.flights")
@@ -136,14 +137,14 @@ class Flights:
         return boto3.client(
             "s3",
             endpoint_url=s3_endpoint(self.site),
-            region_name=REGION,
+            region_name=BUNDLED_REGION,
             aws_access_key_id=user,
             aws_secret_access_key=self.site.secrets[f"s3.{user}"],
         )
 
     def _sender(self) -> Sender:
         keys = {"delivery": self.site.secrets["s3.delivery"]}
-        return Sender(S3Address(endpoint=s3_endpoint(self.site), region=REGION, keys=keys))
+        return Sender(S3Address(endpoint=s3_endpoint(self.site), region=BUNDLED_REGION, keys=keys))
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def test_the_settings_of_the_chart_are_those_of_a_machine() -> None:
 def test_no_default_is_a_password_or_a_floating_tag() -> None:
     text = values_yaml(Values())
     assert "latest" not in text
-    assert defaults()["secrets"] == {"existingSecret": ""}
+    assert defaults()["secrets"] == {"existingSecret": "", "outside": "", "catalog": "none"}
 
 
 def test_the_chart_has_the_version_of_the_package() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lakehold.cluster import layout
@@ -13,11 +14,13 @@ from lakehold.cluster.declared import example
 from lakehold.cluster.pod import Mounted, executors_of, load, settings_of
 from lakehold.components.airflow import AIRFLOW, AIRFLOW_TASK
 from lakehold.components.lineage import LINEAGE
-from lakehold.components.model import Component, Pods
+from lakehold.components.model import Component, Git, Pods, Site
+from lakehold.components.objectstore import OBJECTSTORE
 from lakehold.components.postgres import POSTGRES
 from lakehold.components.registry import COMPONENTS
 from lakehold.components.spark import SPARK as SPARK_PART
 from lakehold.components.trino import TRINO
+from lakehold.components.trino_worker import TRINO_WORKER
 from lakehold.errors import ConfigError
 from lakehold.pipelines import spark_submit
 
@@ -97,8 +100,13 @@ def test_a_client_is_given_the_authority_only(tmp_path: Path) -> None:
 
 
 def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
-    described = {"settings": {"catalog": {"name": "lake"}}, "hosts": {"trino": "demo-trino"}, "namespace": "lake"}
-    described["spark"] = {"account": "demo", "executors": 0}
+    described: dict[str, Any] = {
+        "settings": {"catalog": {"name": "lake"}},
+        "hosts": {"trino": "demo-trino"},
+        "namespace": "lake",
+    }
+    described |= {"ports": {"postgres": 5432}, "admin": "owner", "trinoWorkers": True, "logs": "s3://logs/a"}
+    described |= {"spark": {"account": "demo", "executors": 0}, "git": {"url": ""}}
     (tmp_path / "cluster.json").write_text(json.dumps(described), encoding="utf-8")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "s3.root").write_text("hush\n", encoding="utf-8")
@@ -106,7 +114,9 @@ def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
     assert (site.settings.catalog.name, site.at("trino"), site.secrets["s3.root"]) == ("lake", "demo-trino", "hush")
     assert site.pods is not None
     assert (site.pods.namespace, str(site.pods.template)) == ("lake", "/etc/lakehold/task.yaml")
-    assert site.pods.executors is None
+    assert (site.pods.executors, site.pods.git) == (None, None)
+    assert (site.pods.admin, site.pods.trino_workers, site.pods.logs) == ("owner", True, "s3://logs/a")
+    assert (site.ports["postgres"], site.ports["trino"]) == (5432, 18443)
 
 
 SPARK = {
@@ -131,6 +141,62 @@ def test_executors_are_pods_only_where_there_are_any() -> None:
 
 def test_the_pod_of_a_spark_task_is_where_its_operator_says() -> None:
     assert str(layout.GIVEN / layout.SPARK_TASK) == spark_submit.POD
+
+
+def with_pods(**changes: Any) -> Site:
+    assert SITE.pods is not None
+    return dataclasses.replace(SITE, pods=dataclasses.replace(SITE.pods, **changes))
+
+
+def airflow_file(name: str, site: Site) -> str:
+    return plan(AIRFLOW_TASK, site).files[Path("/var/lib/lakehold/conf/airflow") / name]
+
+
+def test_the_logs_of_tasks_are_kept_in_the_object_store() -> None:
+    site = with_pods(logs="s3://logs/airflow")
+    assert "remote_base_log_folder = s3://logs/airflow\n" in airflow_file("airflow.cfg", site)
+    connection = json.loads(airflow_file("connections.json", site))["lakehold_logs"]
+    assert (connection["login"], connection["password"]) == ("airflow", "secret-s3.airflow")
+    assert json.loads(connection["extra"])["endpoint_url"] == "http://host-of-objectstore:17070"
+    assert "remote_logging" not in airflow_file("airflow.cfg", SITE)
+    assert plan(OBJECTSTORE, site).files[layout.RUN / "objectstore-users.json"].count("s3://logs/airflow") == 1
+
+
+def test_dags_come_from_a_repository_where_one_is_named() -> None:
+    git = Git(url="https://git.example.org/a.git", ref="main", dags="dags", seconds=60)
+    site = dataclasses.replace(with_pods(git=git), secrets={**SITE.secrets, "git.token": "hush"})
+    assert '"classpath": "lakehold.pipelines.git_bundle.GitBundle"' in airflow_file("airflow.cfg", site)
+    assert "hush" not in airflow_file("airflow.cfg", site)
+    connection = json.loads(airflow_file("connections.json", site))["lakehold_git"]
+    assert (connection["host"], connection["password"]) == ("https://git.example.org/a.git", "hush")
+    assert "lakehold.pipelines.bundle.CheckoutBundle" in airflow_file("airflow.cfg", SITE)
+
+
+def properties_of(part: Component, site: Site) -> str:
+    return plan(part, site).files[Path("/var/lib/lakehold/conf/trino/etc/config.properties")]
+
+
+def test_nodes_of_trino_make_certificates_for_each_other_and_only_then() -> None:
+    several = with_pods(trino_workers=True)
+    coordinator, worker = properties_of(TRINO, several), properties_of(TRINO_WORKER, several)
+    assert "node-scheduler.include-coordinator=false\n" in coordinator
+    assert "discovery.uri=https://host-of-trino-nodes:18443\n" in worker
+    assert "truststore" not in coordinator + worker
+    assert "truststore" in properties_of(TRINO, SITE)
+    assert "node-scheduler.include-coordinator=true\n" in properties_of(TRINO, SITE)
+    command = json.loads(plan(TRINO_WORKER, several).files[layout.RUN / "trino-worker.json"])["command"]
+    assert not [word for word in command if word.startswith(("-Dnode.id", "-Dnode.internal-address"))]
+
+
+def test_a_worker_is_given_nobody_s_password() -> None:
+    files = plan(TRINO_WORKER, with_pods(trino_workers=True)).files
+    assert not [path for path in files if path.name in ("password.db", "lineage.properties", "rules.json")]
+    assert "secret-trino.admin" not in str(files)
+
+
+def test_databases_of_an_outside_server_are_made_as_its_own_administrator() -> None:
+    command = json.loads(plan(POSTGRES, with_pods(admin="owner")).files[layout.RUN / "postgres-roles.json"])["command"]
+    assert command[-3:] == ["host-of-postgres", "15432", "owner"]
 
 
 def test_an_empty_secret_is_named(tmp_path: Path) -> None:

@@ -38,6 +38,12 @@ def test_nobody_may_administer_and_everybody_is_known() -> None:
     assert not [action for action in actions if "*" in action or "Policy" in action or "Acl" in action]
 
 
+def test_tasks_logs_are_airflow_s_alone() -> None:
+    documents = policies(grants("s3://lakehouse/", "s3://logs/airflow"))
+    assert set(documents) == {"lakehouse", "landing", "quarantine", "logs"}
+    assert {user for one in documents["logs"]["Statement"] for user in one["Principal"]["AWS"]} == {"airflow"}
+
+
 def test_an_uri_without_a_prefix() -> None:
     assert split_uri("s3://lakehouse/") == ("lakehouse", "")
     assert split_uri("s3://lakehouse") == ("lakehouse", "")

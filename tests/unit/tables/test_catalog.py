@@ -15,7 +15,9 @@ from lakehold.tables import bootstrap
 from lakehold.tables.catalog import (
     CREDENTIAL,
     TOKEN,
+    bundled_store,
     pyiceberg_properties,
+    s3_endpoint,
     spark_catalog_conf,
     trino_catalog_properties,
 )
@@ -150,3 +152,32 @@ def test_the_bootstrap_gives_engines_rows_and_not_tables() -> None:
     words = " ".join(grants)
     assert all(role in words for role in bootstrap.ROLES)
     assert not [right for right in ("TRUNCATE", "CREATE", "ALL", "REFERENCES", "TRIGGER") if right in words]
+
+
+def test_an_outside_store_is_told_to_every_engine() -> None:
+    keys = {"trino": "AKIA1", "spark": "AKIA2"}
+    store = {"endpoint": "https://s3.example", "region": "eu-north-1", "access_keys": keys}
+    site = dataclasses.replace(SITE, settings=Settings.model_validate({"s3": store}))
+    trino, spark, pyiceberg = trino_catalog_properties(site), spark_catalog_conf(site), pyiceberg_properties(site)
+    prefix = "spark.sql.catalog.lakehouse"
+    assert trino["s3.endpoint"] == spark[f"{prefix}.s3.endpoint"] == pyiceberg["s3.endpoint"] == "https://s3.example"
+    assert trino["s3.region"] == spark[f"{prefix}.client.region"] == pyiceberg["s3.region"] == "eu-north-1"
+    assert (trino["s3.aws-access-key"], spark[f"{prefix}.s3.access-key-id"]) == ("AKIA1", "AKIA2")
+    # Who has no other access key there has the name it has here.
+    assert pyiceberg["s3.access-key-id"] == "engine"
+    assert bundled_store(site) != s3_endpoint(site)
+    assert bundled_store(SITE) == s3_endpoint(SITE)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"endpoint": "https://s3.example", "access_keys": {"trin": "x"}}, "access_keys.trin: nobody of this name"),
+        ({"access_keys": {"trino": "x"}}, "set endpoint"),
+        ({"region": "eu-north-1"}, "set endpoint"),
+        ({"endpoint": "https://me:hush@s3.example"}, "pattern"),
+    ],
+)
+def test_a_store_that_cannot_be_meant_is_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Settings.model_validate({"s3": values})

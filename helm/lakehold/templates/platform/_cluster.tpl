@@ -1,10 +1,27 @@
-{{/* The components whose pods are in this chart. */}}
+{{/* The components whose pods are in this chart, and which others reach by a Service. */}}
 {{- define "lakehold.components" -}}
+{{- if not .Values.postgres.outside.host }}
 - postgres
+{{- end }}
+{{- if not .Values.settings.s3.endpoint }}
 - objectstore
+{{- end }}
 - lineage
 - trino
 - airflow
+{{- end }}
+
+{{/* These and their further nodes: everything that has pods and policies of its own. */}}
+{{- define "lakehold.workloads" -}}
+{{- include "lakehold.components" . }}
+{{- if include "lakehold.workers" . }}
+- trino-worker
+{{- end }}
+{{- end }}
+
+{{/* Whether Trino has workers: "true" or nothing. */}}
+{{- define "lakehold.workers" -}}
+{{- if gt (int .Values.trino.workers.replicas) 0 -}}true{{- end -}}
 {{- end }}
 
 {{/* What a pod is told of the platform: the settings, and where its components are. */}}
@@ -13,10 +30,29 @@
 {{- range include "lakehold.components" . | fromYamlArray -}}
 {{- $_ := set $hosts . (printf "%s-%s" (include "lakehold.name" $) .) -}}
 {{- end -}}
+{{- $ports := dict -}}
+{{- with .Values.postgres.outside.host -}}
+{{- $_ := set $hosts "postgres" . -}}
+{{- $_ := set $ports "postgres" (int $.Values.postgres.outside.port) -}}
+{{- end -}}
 {{- $airflow := merge (dict "url" (include "lakehold.airflowUrl" .)) .Values.settings.airflow -}}
-{{- $settings := merge (dict "airflow" $airflow) .Values.settings -}}
-{{- $spark := merge (dict "account" (include "lakehold.name" .)) .Values.spark -}}
-{{- dict "settings" $settings "hosts" $hosts "namespace" .Release.Namespace "spark" $spark | toPrettyJson -}}
+{{- $login := dict -}}
+{{- if ne .Values.secrets.catalog "none" -}}
+{{- $given := (include "lakehold.declared" . | fromYaml).layout.given -}}
+{{- $login = dict (printf "%s_file" .Values.secrets.catalog) (printf "%s/secrets/catalog.%s" $given .Values.secrets.catalog) -}}
+{{- end -}}
+{{- $settings := merge (dict "airflow" $airflow "catalog" (merge $login .Values.settings.catalog)) .Values.settings -}}
+{{- dict
+      "settings" $settings
+      "hosts" $hosts
+      "ports" $ports
+      "namespace" .Release.Namespace
+      "spark" (merge (dict "account" (include "lakehold.name" .)) .Values.spark)
+      "admin" .Values.postgres.outside.admin
+      "trinoWorkers" (ne (include "lakehold.workers" .) "")
+      "logs" .Values.airflow.logs
+      "git" .Values.airflow.git
+    | toPrettyJson -}}
 {{- end }}
 
 {{/* Where people open Airflow. */}}

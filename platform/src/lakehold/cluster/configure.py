@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehold.cluster import layout, pod
+from lakehold.components import trino_worker
 from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Process, Site, Task
 from lakehold.components.registry import COMPONENTS, component
 from lakehold.errors import LakeholdError
 
+_ONLY_HERE: Mapping[str, Component] = {layout.TASKS: AIRFLOW_TASK, trino_worker.NAME: trino_worker.TRINO_WORKER}
+"""What only pods are configured as."""
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -90,7 +93,7 @@ def main(names: Sequence[str]) -> int:
     """Configure this pod for the components of these names."""
     try:
         site = pod.load(COMPONENTS)
-        plans = [plan(AIRFLOW_TASK if name == layout.TASKS else component(name), site) for name in names]
+        plans = [plan(_ONLY_HERE.get(name) or component(name), site) for name in names]
         tls = certificates(layout.GIVEN / "tls", site)
     except LakeholdError as problem:
         sys.stderr.write(f"{problem}\n")

@@ -6,18 +6,20 @@ environments and configuration files are made in the pod (:mod:`lakehold.cluster
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from lakehold.cluster import layout, pod
-from lakehold.components import spark_pods
+from lakehold.components import spark_pods, trino_worker
 from lakehold.components.airflow import AIRFLOW_TASK
-from lakehold.components.model import Component, Health, Http, Process, Site, Task
+from lakehold.components.model import Component, Health, Http, Pods, Process, Site, Task
 from lakehold.components.spark import SPARK
 from lakehold.config.settings import Settings
 
 _SERVER, _CLIENT = "server", "client"
+ONLY_HERE: Mapping[str, Component] = {trino_worker.NAME: trino_worker.TRINO_WORKER}
+"""Further nodes of a component: workloads of their own, without a Service."""
 _HOST = "host-of-"
 """Before a component's name it stands for its Service's; templates replace it by the beginning of all names."""
 
@@ -28,7 +30,7 @@ def example(components: Sequence[Component]) -> Site:
         components,
         pod.settings_of(Settings().model_dump(mode="json")),
         hosts={part.name: f"{_HOST}{part.name}" for part in components},
-        namespace="namespace",
+        pods=Pods(namespace="namespace", template=layout.GIVEN / layout.TASK),
         secrets={name: f"secret-{name}" for part in components for name in part.secrets},
     )
 
@@ -37,6 +39,7 @@ def declared(components: Sequence[Component]) -> dict[str, Any]:
     """Return everything the templates read."""
     site = example(components)
     running = [part for part in components if part.processes]
+    named = {part.name: part for part in running}
     return {
         "layout": {
             "given": str(layout.GIVEN),
@@ -46,11 +49,12 @@ def declared(components: Sequence[Component]) -> dict[str, Any]:
             "configure": [str(layout.python(layout.LAKEHOLD)), "-m", "lakehold.cluster.configure"],
             "keys": [str(layout.python(layout.LAKEHOLD)), "-m", "lakehold.cluster.keys"],
             "launch": _script("launch.py"),
+            "drain": [*_script("drain.py"), f"https://127.0.0.1:{site.ports['trino']}", str(site.tls / "ca.pem")],
         },
         "secrets": sorted({name for part in components for name in part.secrets}),
         "tasks": _tasks(site),
         "spark": _spark(site),
-        "components": {part.name: _component(part, running, site) for part in running},
+        "components": {name: _component(part, running, site) for name, part in {**named, **ONLY_HERE}.items()},
     }
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from lakehold.cluster import layout
-from lakehold.components.model import ANY_ADDRESS, Component, Executors, Pods, Site
+from lakehold.components.model import ANY_ADDRESS, Component, Executors, Git, Pods, Site
 from lakehold.config.settings import Settings
 from lakehold.errors import ConfigError
 
@@ -27,11 +28,14 @@ def site(
     settings: Settings,
     *,
     hosts: Mapping[str, str],
-    namespace: str,
     secrets: Mapping[str, str],
-    executors: Executors | None = None,
+    pods: Pods,
+    outside: Mapping[str, int] = MappingProxyType({}),
 ) -> Site:
-    """Return the site of a pod. ``hosts`` maps a component to its Service; pure."""
+    """Return the site of a pod; pure.
+
+    ``hosts`` maps a component to its Service, or where it is outside to its host, and then ``outside`` has its port.
+    """
     environments = {layout.LAKEHOLD, *(name for part in components for name in part.pythons)}
     return Site(
         settings=settings,
@@ -39,10 +43,26 @@ def site(
         state=layout.STATE,
         artifacts={pin: layout.STORE / pin for part in components for pin in part.artifacts},
         pythons={name: layout.python(name) for name in environments},
-        ports=ports(components),
+        ports={**ports(components), **outside},
         secrets=secrets,
         hosts=hosts,
-        pods=Pods(namespace=namespace, template=layout.GIVEN / layout.TASK, executors=executors),
+        pods=pods,
+    )
+
+
+def pods_of(described: Mapping[str, Any]) -> Pods:
+    """Return what only a cluster has, from what the chart says of it."""
+    git = described["git"]
+    return Pods(
+        namespace=described["namespace"],
+        template=layout.GIVEN / layout.TASK,
+        executors=executors_of(described["spark"]),
+        admin=described["admin"],
+        trino_workers=described["trinoWorkers"],
+        logs=described["logs"],
+        git=Git(url=git["url"], ref=git["ref"], dags=git["folder"], seconds=int(git["seconds"]))
+        if git["url"]
+        else None,
     )
 
 
@@ -111,7 +131,7 @@ def load(components: Sequence[Component], given: Path = layout.GIVEN) -> Site:
         components,
         settings_of(described["settings"]),
         hosts=described["hosts"],
-        namespace=described["namespace"],
         secrets=Mounted(given / "secrets"),
-        executors=executors_of(described["spark"]),
+        pods=pods_of(described),
+        outside={name: int(port) for name, port in described["ports"].items()},
     )

@@ -8,70 +8,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ConfigDict, Field
 
-from lakehold.components.registry import COMPONENTS
+from lakehold.cluster.amounts import NAME, NAME_OR_NONE, Amounts, Part, Resources, Storage, sized
+from lakehold.cluster.values_airflow import Airflow, Spark
 from lakehold.config.settings import (
     ADDRESS,
     AirflowSettings,
     CatalogSettings,
     LineageSettings,
+    S3Settings,
     SparkSettings,
     TrinoSettings,
 )
 
-_QUANTITY = r"^[1-9][0-9]*(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
-_NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
-_NAME_OR_NONE = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
 _DIGEST = r"^(sha256:[0-9a-f]{64})?$"
 _TAG = r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$"
-_HEADROOM = 1.5
-"""A limit over a request: what a declaration states is what was measured, and a peak is not yet a leak."""
-
-# `cpu: 2` is how everybody writes it: a pattern is asked of text only.
-Quantity = Annotated[
-    str, Field(pattern=_QUANTITY), WithJsonSchema({"type": ["string", "integer"], "pattern": _QUANTITY, "minimum": 1})
-]
-_MEMORY = {process.name: process.memory_mb for part in COMPONENTS for process in part.processes}
-
-
-class Part(BaseModel):
-    """A part of the values: camel case as everything of Kubernetes, and unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class Amounts(Part):
-    """CPU and memory."""
-
-    cpu: Quantity = Field(description="Cores, or thousandths of one (`250m`).")
-    memory: Quantity = Field(description="Bytes (`512Mi`).")
-
-
-class Resources(Part):
-    """What is reserved for a container, and the most it gets."""
-
-    requests: Amounts = Field(description="What the scheduler reserves.")
-    limits: Amounts = Field(description="The most it gets; over this memory it is killed.")
-
-
-class Storage(Part):
-    """A volume that lasts."""
-
-    size: Quantity = Field(description="Size of the volume.")
-    class_: str = Field(
-        default="", alias="class", pattern=_NAME_OR_NONE, description="Storage class; empty is the cluster's default."
-    )
-
-
-def sized(process: str, *, cpu: str, most_cpu: str) -> Resources:
-    """Return the default resources of a process, made of its declared memory."""
-    memory = _MEMORY[process]
-    return Resources(
-        requests=Amounts(cpu=cpu, memory=f"{memory}Mi"),
-        limits=Amounts(cpu=most_cpu, memory=f"{round(memory * _HEADROOM)}Mi"),
-    )
 
 
 def _same(model: type[BaseModel], key: str) -> Any:
@@ -98,8 +50,13 @@ class AirflowSection(_Section):
 class CatalogSection(_Section):
     """What of ``[catalog]`` is a setting here too."""
 
+    type: Literal["jdbc", "rest"] = _same(CatalogSettings, "type")
     name: str = _same(CatalogSettings, "name")
+    uri: str | None = _same(CatalogSettings, "uri")
     warehouse: str = _same(CatalogSettings, "warehouse")
+    rest_warehouse: str | None = _same(CatalogSettings, "rest_warehouse")
+    oauth2_uri: str | None = _same(CatalogSettings, "oauth2_uri")
+    oauth2_scope: str | None = _same(CatalogSettings, "oauth2_scope")
 
 
 class SettingsPart(Part):
@@ -109,6 +66,7 @@ class SettingsPart(Part):
     spark: SparkSettings = SparkSettings()
     airflow: AirflowSection = AirflowSection()
     catalog: CatalogSection = CatalogSection()
+    s3: S3Settings = S3Settings()
     lineage: LineageSettings = LineageSettings()
 
 
@@ -127,7 +85,7 @@ class Images(Part):
         pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$",
         description="Registry and folder of all images: where what `make images` built was pushed to.",
     )
-    pull_secrets: list[Annotated[str, Field(pattern=_NAME)]] = Field(
+    pull_secrets: list[Annotated[str, Field(pattern=NAME)]] = Field(
         default=[], description="Secrets of this namespace with the registry's login."
     )
     platform: Image = Image()
@@ -143,8 +101,16 @@ class Secrets(Part):
 
     existing_secret: str = Field(
         default="",
-        pattern=_NAME_OR_NONE,
+        pattern=NAME_OR_NONE,
         description="A Secret of yours with every key this page lists; empty: one is made once and then kept.",
+    )
+    outside: str = Field(
+        default="",
+        pattern=NAME_OR_NONE,
+        description="A Secret of yours with what outside services want; empty: it is all in `existingSecret`.",
+    )
+    catalog: Literal["none", "credential", "token"] = Field(
+        default="none", description="How one logs in to an outside REST catalog: with which key of that Secret."
     )
 
 
@@ -153,9 +119,21 @@ class Tls(Part):
 
     existing_secret: str = Field(
         default="",
-        pattern=_NAME_OR_NONE,
+        pattern=NAME_OR_NONE,
         description="A Secret of yours with `tls.crt`, `tls.key` and `ca.crt`; empty: an authority of its own is made.",
     )
+
+
+_Addresses = list[Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]]
+
+
+class Outside(Part):
+    """Addresses of what is outside, as far as it is used."""
+
+    postgres: _Addresses = Field(default=["0.0.0.0/0"], description="Of an outside PostgreSQL.")
+    objectstore: _Addresses = Field(default=["0.0.0.0/0"], description="Of an outside object store.")
+    catalog: _Addresses = Field(default=["0.0.0.0/0"], description="Of an outside REST catalog.")
+    git: _Addresses = Field(default=["0.0.0.0/0"], description="Of the repository with DAGs.")
 
 
 class Network(Part):
@@ -172,25 +150,26 @@ class Network(Part):
     api_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
         default=[443, 6443], description="Ports of the Kubernetes API."
     )
+    outside: Outside = Outside()
 
 
 class Hosts(Part):
     """Host names."""
 
-    airflow: str = Field(default="", pattern=_NAME_OR_NONE, description="Host name of Airflow; empty is none.")
-    trino: str = Field(default="", pattern=_NAME_OR_NONE, description="Host name of Trino; empty is none.")
-    lineage: str = Field(default="", pattern=_NAME_OR_NONE, description="Host name of the lineage page; empty is none.")
+    airflow: str = Field(default="", pattern=NAME_OR_NONE, description="Host name of Airflow; empty is none.")
+    trino: str = Field(default="", pattern=NAME_OR_NONE, description="Host name of Trino; empty is none.")
+    lineage: str = Field(default="", pattern=NAME_OR_NONE, description="Host name of the lineage page; empty is none.")
 
 
 class Ingress(Part):
     """The way in from outside, for the controller that is there; `network.clients` has to let it through."""
 
     class_: str = Field(
-        default="", alias="class", pattern=_NAME_OR_NONE, description="Ingress class; empty is the cluster's default."
+        default="", alias="class", pattern=NAME_OR_NONE, description="Ingress class; empty is the cluster's default."
     )
     tls_secret: str = Field(
         default="",
-        pattern=_NAME_OR_NONE,
+        pattern=NAME_OR_NONE,
         description="Secret with a certificate for all hosts; without it the controller shows its own.",
     )
     hosts: Hosts = Hosts()
@@ -200,22 +179,56 @@ class Ingress(Part):
     )
 
 
+class PostgresOutside(Part):
+    """A PostgreSQL that others look after."""
+
+    host: str = Field(default="", pattern=NAME_OR_NONE, description="Its host name; empty: the bundled one is used.")
+    port: int = Field(default=5432, ge=1, le=65535, description="Its port.")
+    admin: str = Field(
+        default="postgres",
+        pattern=r"^[a-z_][a-z0-9_-]{0,62}$",
+        description="A role that may make databases and roles; its password is the key `postgres.superuser`.",
+    )
+
+
 class Postgres(Part):
-    """The bundled PostgreSQL."""
+    """PostgreSQL: the bundled one, or an outside one."""
+
+    outside: PostgresOutside = PostgresOutside()
 
     storage: Storage = Storage(size="8Gi")
     resources: Resources = sized("postgres", cpu="100m", most_cpu="2")
 
 
 class Objectstore(Part):
-    """The bundled object store."""
+    """The bundled object store; with `settings.s3.endpoint` there is none."""
 
     storage: Storage = Storage(size="20Gi")
     resources: Resources = sized("objectstore", cpu="50m", most_cpu="2")
 
 
+class Autoscale(Part):
+    """More pods when they are busy; it needs a metrics server."""
+
+    most: int = Field(default=0, ge=0, le=500, description="Most pods; 0: their number stays as it is.")
+    cpu: int = Field(default=70, ge=10, le=95, description="Percent of the reserved cores that should be busy.")
+
+
+class Workers(Part):
+    """Trino's further nodes: with any, the coordinator takes queries and works on none."""
+
+    replicas: int = Field(default=0, ge=0, le=500, description="Pods, or the fewest where they autoscale; 0: none.")
+    autoscale: Autoscale = Autoscale()
+    drain_seconds: int = Field(
+        default=600, ge=60, le=86400, description="How long a worker that is to end may work on what it has begun."
+    )
+    resources: Resources = sized("trino", cpu="1", most_cpu="2")
+
+
 class Trino(Part):
     """Trino."""
+
+    workers: Workers = Workers()
 
     resources: Resources = sized("trino", cpu="500m", most_cpu="2")
 
@@ -225,71 +238,6 @@ class Lineage(Part):
 
     replicas: int = Field(default=1, ge=1, le=10, description="Pods; they share their state in PostgreSQL.")
     resources: Resources = sized("lineage", cpu="50m", most_cpu="1")
-
-
-class Work(Storage):
-    """The working folder that Airflow's tasks and triggers share."""
-
-    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
-        default="ReadWriteOnce", description="`ReadWriteOnce` keeps all tasks on one node; more nodes need the other."
-    )
-
-
-class Service(Part):
-    """A process with pods of its own."""
-
-    resources: Resources
-
-
-class Replicated(Service):
-    """A process that may run several times."""
-
-    replicas: int = Field(default=1, ge=1, le=10, description="Pods.")
-
-
-class Airflow(Part):
-    """Airflow."""
-
-    api: Replicated = Replicated(resources=sized("airflow-api", cpu="100m", most_cpu="2"))
-    scheduler: Service = Service(resources=sized("airflow-scheduler", cpu="200m", most_cpu="2"))
-    dag_processor: Service = Service(resources=sized("airflow-dag-processor", cpu="100m", most_cpu="2"))
-    triggerer: Service = Service(resources=sized("airflow-triggerer", cpu="50m", most_cpu="1"))
-    work: Work = Work(size="2Gi")
-    task: Service = Service(
-        resources=Resources(requests=Amounts(cpu="250m", memory="1Gi"), limits=Amounts(cpu="2", memory="2560Mi"))
-    )
-
-
-class Cpu(Part):
-    """Cores."""
-
-    request: Quantity = Field(default="500m", description="Cores, or thousandths of one (`250m`), that are reserved.")
-    limit: Quantity = Field(default="2", description="The most it gets.")
-
-
-class Executor(Part):
-    """A pod in which a Spark application works."""
-
-    cores: int = Field(default=2, ge=1, le=64, description="Spark tasks an executor runs at the same time.")
-    heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$", description="Java heap of an executor.")
-    overhead: str = Field(
-        default="512m",
-        pattern=r"^[1-9][0-9]*[mg]$",
-        description="Memory besides the heap (Python workers, buffers of the network); a pod gets both.",
-    )
-    cpu: Cpu = Cpu()
-
-
-class Spark(Part):
-    """Spark: the pod of a task is the driver of its one application."""
-
-    executors: int = Field(
-        default=0,
-        ge=0,
-        le=1000,
-        description="Executor pods of each application; 0: the driver does the work (`settings.spark.cores`).",
-    )
-    executor: Executor = Executor()
 
 
 class Setup(Part):

@@ -11,6 +11,9 @@ from urllib.parse import quote
 from lakehold.components.model import Pods, Site
 from lakehold.config import posting
 
+LOGS, GIT = "lakehold_logs", "lakehold_git"
+"""Names of the connections to where tasks' logs are kept, and to where DAGs come from."""
+
 Config = Mapping[str, Mapping[str, object]]
 
 
@@ -107,7 +110,14 @@ def _database(site: Site) -> dict[str, object]:
 
 def _logging(site: Site) -> dict[str, object]:
     logs = site.data("airflow") / "logs"
+    kept = site.pods.logs if site.pods else ""
+    remote = {
+        "remote_logging": True,
+        "remote_base_log_folder": kept,
+        "remote_log_conn_id": LOGS,
+    }
     return {
+        **(remote if kept else {}),
         "base_log_folder": logs,
         "dag_processor_child_process_log_directory": logs / "dag_processor",
         "colored_console_log": False,
@@ -171,9 +181,21 @@ def _workers(site: Site) -> dict[str, object]:
     return {"min_heartbeat_interval": 1} if site.settings.airflow.tuned else {}
 
 
-def _dag_processor(site: Site) -> dict[str, object]:
+def _bundle(site: Site) -> dict[str, object]:
+    """Where DAGs are: in a repository, or in this checkout (in a pod: in the image)."""
+    if site.pods and (git := site.pods.git):
+        return {
+            "name": "git",
+            "classpath": "lakehold.pipelines.git_bundle.GitBundle",
+            "kwargs": {
+                "tracking_ref": git.ref,
+                "subdir": git.dags,
+                "git_conn_id": GIT,
+                "refresh_interval": git.seconds,
+            },
+        }
     dags = str(site.settings.airflow.dags)
-    bundle = {
+    return {
         "name": "checkout",
         "classpath": "lakehold.pipelines.bundle.CheckoutBundle",
         "kwargs": {
@@ -182,9 +204,12 @@ def _dag_processor(site: Site) -> dict[str, object]:
             "rooms": [dags, "jobs", "dbt_project", "quality"],
         },
     }
+
+
+def _dag_processor(site: Site) -> dict[str, object]:
     return {
         "dag_bundle_storage_path": site.data("airflow") / "bundles",
-        "dag_bundle_config_list": json.dumps([bundle]),
+        "dag_bundle_config_list": json.dumps([_bundle(site)]),
         "refresh_interval": 5,
         # A run may wait for days, and still needs its code then.
         "stale_bundle_cleanup_age_threshold": 7 * 24 * 3600,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+from lakehold.components.airflow_config import GIT, LOGS
 from lakehold.components.model import Site
 from lakehold.components.spark import properties_file, shared_classes
 from lakehold.config.platform import LineageAddress, Platform, S3Address, TrinoAddress
-from lakehold.tables.catalog import REGION, publisher_connection, pyiceberg_properties, s3_endpoint
+from lakehold.tables.catalog import access_key, publisher_connection, pyiceberg_properties, s3_endpoint
 
+GIT_TOKEN = "git.token"  # noqa: S105 - a name
+"""The secret that opens the repository DAGs come from, where it is not open to everybody; never generated."""
 _TRINO_USERS = ("dbt", "gates", "maintenance")
 _S3_USERS = ("airflow", "engine", "spark")
 
@@ -31,8 +34,9 @@ def platform_of(site: Site) -> Platform:
         ),
         s3=S3Address(
             endpoint=s3_endpoint(site),
-            region=REGION,
+            region=site.settings.s3.region,
             keys={user: site.secrets[f"s3.{user}"] for user in _S3_USERS},
+            access_keys=site.settings.s3.access_keys,
         ),
         lineage=LineageAddress(
             url=f"http://{site.at('lineage')}:{site.ports['lineage']}",
@@ -57,4 +61,24 @@ def connections(site: Site) -> str:
             {"protocol": "https", "catalog": site.settings.catalog.name, "verify": str(site.tls / "ca.pem")}
         ),
     }
-    return json.dumps({"trino_default": trino}, indent=2) + "\n"
+    return json.dumps({"trino_default": trino, **_logs(site), **_git(site)}, indent=2) + "\n"
+
+
+def _logs(site: Site) -> dict[str, object]:
+    if not (site.pods and site.pods.logs):
+        return {}
+    extra = {
+        "endpoint_url": s3_endpoint(site),
+        "region_name": site.settings.s3.region,
+        "config_kwargs": {"s3": {"addressing_style": "path"}},
+    }
+    keys = {"login": access_key(site, "airflow"), "password": site.secrets["s3.airflow"]}
+    return {LOGS: {"conn_type": "aws", **keys, "extra": json.dumps(extra)}}
+
+
+def _git(site: Site) -> dict[str, object]:
+    if not (site.pods and site.pods.git):
+        return {}
+    token = site.secrets.get(GIT_TOKEN, "")
+    # Most servers take any name with a token, but for an empty one.
+    return {GIT: {"conn_type": "git", "host": site.pods.git.url, "login": "lakehold", "password": token}}

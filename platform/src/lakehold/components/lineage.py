@@ -12,7 +12,7 @@ from lakehold.lineage import options
 from lakehold.lineage.graph import policy
 from lakehold.lineage.sinks import settings as sinks
 from lakehold.tables.bootstrap import DATABASE
-from lakehold.tables.catalog import REGION, s3_endpoint
+from lakehold.tables.catalog import access_key, s3_endpoint
 
 OPENLINEAGE = "openlineage.token"
 OPENMETADATA = "openmetadata.token"
@@ -74,8 +74,8 @@ def _catalog(site: Site) -> dict[str, str]:
     return {
         options.CATALOG_DATABASE: _login(site, DATABASE),
         options.S3_ENDPOINT: s3_endpoint(site),
-        options.S3_REGION: REGION,
-        options.S3_ACCESS: "lineage",
+        options.S3_REGION: site.settings.s3.region,
+        options.S3_ACCESS: access_key(site, "lineage"),
         options.S3_SECRET: site.secrets["s3.lineage"],
         options.TRINO: url(site),
         options.TRINO_CA: str(site.tls / "ca.pem"),

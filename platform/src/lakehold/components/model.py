@@ -33,6 +33,19 @@ class Executors:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Git:
+    """The repository DAGs come from, where they do not come from the image."""
+
+    url: str
+    ref: str
+    """Branch or tag."""
+    dags: str
+    """The folder with DAG files in it."""
+    seconds: int
+    """How long between two looks."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pods:
     """Where Airflow's tasks run as pods of their own; ``template`` is the file with the pod they are made from."""
 
@@ -40,6 +53,13 @@ class Pods:
     template: Path
     executors: Executors | None = None
     """Where Spark's executors are pods too; otherwise the pod of a Spark task does all of the application's work."""
+    admin: str = "postgres"
+    """The role that makes databases and roles in PostgreSQL."""
+    trino_workers: bool = False
+    """Whether Trino's queries run on nodes besides the coordinator, and not on it."""
+    logs: str = ""
+    """Where in the object store tasks' logs are kept, ``s3://bucket/folder``; empty: they end with their pods."""
+    git: Git | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

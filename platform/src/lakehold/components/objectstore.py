@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from lakehold.components.model import Component, Http, Process, Site, Task
-from lakehold.tables.catalog import REGION, s3_endpoint
+from lakehold.config.settings import BUNDLED_REGION, S3_USERS
+from lakehold.tables.catalog import bundled_store
 
 ROOT = "root"
 """Access key of the store's administrator; only the bootstrap uses it."""
-USERS = ("trino", "spark", "engine", "airflow", "delivery", "lineage")
+USERS = S3_USERS
 """Access keys; ``objectstore_policy`` says what each may do."""
 
 
@@ -18,7 +19,7 @@ def _server_command(site: Site) -> list[str]:
         "--port",
         f"{site.host}:{site.ports['objectstore']}",
         "--region",
-        REGION,
+        BUNDLED_REGION,
         "--iam-dir",
         str(data / "iam"),
         "--health",
@@ -52,7 +53,8 @@ def _folders_command(site: Site) -> list[str]:
 def _bootstrap_command(site: Site) -> list[str]:
     python = str(site.pythons["lakehold"])
     warehouse = site.settings.catalog.warehouse
-    return [python, "-m", "lakehold.components.objectstore_users", s3_endpoint(site), warehouse]
+    logs = [site.pods.logs] if site.pods and site.pods.logs else []
+    return [python, "-m", "lakehold.components.objectstore_users", bundled_store(site), warehouse, *logs]
 
 
 def _bootstrap_environment(site: Site) -> dict[str, str]:

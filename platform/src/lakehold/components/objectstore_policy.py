@@ -36,9 +36,10 @@ class Grant:
     only: str = ""
 
 
-def grants(warehouse: str) -> tuple[Grant, ...]:
-    """All rights of all users; ``warehouse`` is an ``s3://bucket/prefix/`` URI."""
+def grants(warehouse: str, logs: str = "") -> tuple[Grant, ...]:
+    """All rights of all users; ``warehouse`` and, where logs of tasks are kept, ``logs`` are ``s3://bucket/prefix/``."""
     bucket, prefix = split_uri(warehouse)
+    kept, below = split_uri(logs)
     return (
         Grant(user="trino", bucket=bucket, prefix=prefix, write=True),
         Grant(user="spark", bucket=bucket, prefix=prefix, write=True),
@@ -51,6 +52,7 @@ def grants(warehouse: str) -> tuple[Grant, ...]:
         Grant(user="spark", bucket=QUARANTINE, write=True),
         Grant(user="engine", bucket=QUARANTINE, write=True),
         Grant(user="airflow", bucket=QUARANTINE, write=True),
+        *([Grant(user="airflow", bucket=kept, prefix=below, write=True)] if kept else []),
     )
 
 

@@ -23,9 +23,9 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from lakehold.components.objectstore import ROOT, USERS
-from lakehold.components.objectstore_policy import LANDING, QUARANTINE, grants, policies, split_uri
+from lakehold.components.objectstore_policy import grants, policies
+from lakehold.config.settings import BUNDLED_REGION
 from lakehold.errors import StartError
-from lakehold.tables.catalog import REGION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Admin:
         """PATCH ``/<verb>?<query>``; the answer's body, or :class:`StartError` with the store's own words."""
         url = f"{self.endpoint}/{verb}" + (f"?{urlencode(query)}" if query else "")
         request = AWSRequest(method="PATCH", url=url, data=body, headers={"Content-Type": "application/xml"})
-        S3SigV4Auth(self.credentials, "s3", REGION).add_auth(request)
+        S3SigV4Auth(self.credentials, "s3", BUNDLED_REGION).add_auth(request)
         answer = httpx.request("PATCH", url, content=body, headers=dict(request.headers), trust_env=False, timeout=10)
         if answer.is_error:
             raise StartError(
@@ -72,31 +72,32 @@ def _xml(tag: str, **fields: str) -> bytes:
 
 def client(endpoint: str, access: str, secret: str) -> Any:
     """An S3 client that speaks to the store only as ``access`` (nothing is read from the environment)."""
-    session = boto3.session.Session(aws_access_key_id=access, aws_secret_access_key=secret, region_name=REGION)
+    session = boto3.session.Session(aws_access_key_id=access, aws_secret_access_key=secret, region_name=BUNDLED_REGION)
     config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 3}, proxies={})
     return session.client("s3", endpoint_url=endpoint, config=config)
 
 
-def ensure(endpoint: str, warehouse: str, root_secret: str, secrets: Mapping[str, str]) -> None:
-    """Bring users, buckets and policies to the declared state; ``secrets`` by user."""
+def ensure(endpoint: str, warehouse: str, root_secret: str, secrets: Mapping[str, str], logs: str = "") -> None:
+    """Bring users, buckets and policies to the declared state; ``secrets`` by user, ``logs`` where tasks' logs go."""
     admin = Admin(endpoint=endpoint, credentials=Credentials(ROOT, root_secret))
     known = admin.users()
     for user in USERS:
         admin.ensure_user(user, secrets[user], known)
     s3 = client(endpoint, ROOT, root_secret)
     existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-    for bucket in (split_uri(warehouse)[0], LANDING, QUARANTINE):
+    wanted = policies(grants(warehouse, logs))
+    for bucket in wanted:
         if bucket not in existing:
             s3.create_bucket(Bucket=bucket)
-    for bucket, policy in policies(grants(warehouse)).items():
+    for bucket, policy in wanted.items():
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
 
 def main() -> None:
     """Read the address from the command line and the secrets from the environment."""
-    endpoint, warehouse = sys.argv[1:3]
+    endpoint, warehouse, *logs = sys.argv[1:]
     secrets = {user: os.environ[f"LAKEHOLD_S3_{user.upper()}"] for user in USERS}
-    ensure(endpoint, warehouse, os.environ["ROOT_SECRET_ACCESS_KEY"], secrets)
+    ensure(endpoint, warehouse, os.environ["ROOT_SECRET_ACCESS_KEY"], secrets, *logs)
 
 
 if __name__ == "__main__":

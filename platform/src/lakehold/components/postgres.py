@@ -115,7 +115,9 @@ def _ready(site: Site) -> Probe:
 
 def _roles_command(site: Site) -> list[str]:
     python = str(site.pythons["lakehold"])
-    return [python, "-m", "lakehold.components.postgres_roles", site.at("postgres"), str(site.ports["postgres"])]
+    admin = site.pods.admin if site.pods else SUPERUSER
+    where = [site.at("postgres"), str(site.ports["postgres"]), admin]
+    return [python, "-m", "lakehold.components.postgres_roles", *where]
 
 
 def _roles_environment(site: Site) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""Databases, roles and rights, made so any number of times: ``python -m lakehold.components.postgres_roles HOST PORT``.
+"""Databases, roles and rights, any number of times: ``python -m lakehold.components.postgres_roles HOST PORT USER``.
 
-Passwords come from the environment (``PGPASSWORD`` for the superuser, ``LAKEHOLD_PASSWORD_<ROLE>`` for each role) and
+Passwords come from the environment (``PGPASSWORD`` for the user, ``LAKEHOLD_PASSWORD_<ROLE>`` for each role) and
 are set again on every run, so that a changed secret takes effect. They travel as SCRAM verifiers: the server never
-sees the text.
+sees the text. The user is a superuser or, in a server that others look after, one that may make databases and roles:
+it leaves alone what only a superuser may change.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
-from lakehold.components.postgres import ROLES, SUPERUSER
+from lakehold.components.postgres import ROLES
 from lakehold.tables import bootstrap
 
 DATABASES: Mapping[str, tuple[str, ...]] = {
@@ -27,6 +28,9 @@ DATABASES: Mapping[str, tuple[str, ...]] = {
 OWNERS: Mapping[str, str] = {"airflow": "airflow", "lineage": "lineage"}
 """Database → the role that makes its own tables in schema ``public``; the catalog's tables are ours."""
 
+_OWN_LIMITS = sql.SQL("NOCREATEDB NOCREATEROLE NOINHERIT")
+_LIMITS = sql.SQL("NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT")
+"""What no role of ours may; the first without what a role that is made does not get anyway."""
 _LOCK = 727001
 """Key of the advisory lock: two runs at the same time wait for each other."""
 
@@ -35,9 +39,10 @@ def ensure(connection_info: str, passwords: Mapping[str, str]) -> None:
     """Bring roles, databases and rights to the declared state; ``passwords`` by role."""
     with psycopg.connect(connection_info, dbname="postgres", autocommit=True) as admin:
         admin.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        everything = admin.execute("SHOW is_superuser").fetchone() == ("on",)
         for role in ROLES:
-            _ensure_role(admin, role, passwords[role])
-        for database in ("postgres", "template1"):
+            _ensure_role(admin, role, passwords[role], _LIMITS if everything else _OWN_LIMITS)
+        for database in ("postgres", "template1") if everything else ():
             admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
         for database, roles in DATABASES.items():
             _ensure_database(admin, database, roles)
@@ -46,16 +51,12 @@ def ensure(connection_info: str, passwords: Mapping[str, str]) -> None:
                 _ensure_rights(connection, database)
 
 
-def _ensure_role(admin: psycopg.Connection, role: str, password: str) -> None:
+def _ensure_role(admin: psycopg.Connection, role: str, password: str, limits: sql.SQL) -> None:
     name = sql.Identifier(role)
     if admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None:
         admin.execute(sql.SQL("CREATE ROLE {}").format(name))
     verifier = admin.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
-    admin.execute(
-        sql.SQL(
-            "ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT PASSWORD {}"
-        ).format(name, sql.Literal(verifier))
-    )
+    admin.execute(sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}").format(name, limits, sql.Literal(verifier)))
 
 
 def _ensure_database(admin: psycopg.Connection, database: str, roles: tuple[str, ...]) -> None:
@@ -79,8 +80,8 @@ def _ensure_rights(connection: psycopg.Connection, database: str) -> None:
 
 def main() -> None:
     """Read the address from the command line and the secrets from the environment."""
-    host, port = sys.argv[1:3]
-    info = psycopg.conninfo.make_conninfo(host=host, port=port, user=SUPERUSER, password=os.environ["PGPASSWORD"])
+    host, port, user = sys.argv[1:4]
+    info = psycopg.conninfo.make_conninfo(host=host, port=port, user=user, password=os.environ["PGPASSWORD"])
     ensure(info, {role: os.environ[f"LAKEHOLD_PASSWORD_{role.upper()}"] for role in ROLES})
 
 

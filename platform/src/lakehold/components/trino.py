@@ -62,18 +62,39 @@ def java_options(site: Site) -> list[str]:
     ]
 
 
-def server_properties(site: Site) -> dict[str, str]:
-    """``config.properties`` of the one node."""
-    etc = site.conf("trino") / "etc"
-    memory = site.settings.trino.query_max_memory
+def has_workers(site: Site) -> bool:
+    """Whether queries run on other nodes than the coordinator."""
+    return site.pods is not None and site.pods.trino_workers
+
+
+def every_node(site: Site) -> dict[str, str]:
+    """Properties that coordinator and workers share."""
+    # Nodes that come and go have no certificate of ours: without a trust store of its own Trino makes them from the
+    # secret its nodes share, for their addresses. People and their clients are shown ours.
+    trusts = {} if has_workers(site) else {"internal-communication.https.truststore.path": str(site.tls / "ca.pem")}
     return {
-        "coordinator": "true",
-        "node-scheduler.include-coordinator": "true",
-        "discovery.uri": _own_url(site),
         "http-server.http.enabled": "false",
         "http-server.https.enabled": "true",
         "http-server.https.port": str(site.ports["trino"]),
         "http-server.https.keystore.path": str(site.tls / "server.pem"),
+        "internal-communication.shared-secret": site.secrets["trino.shared-secret"],
+        "internal-communication.https.required": "true",
+        **trusts,
+        "catalog.config-dir": str(site.conf("trino") / "etc" / "catalog"),
+        "plugin.dir": str(site.artifacts["trino"] / "plugin"),
+        "query.max-memory-per-node": site.settings.trino.query_max_memory,
+        "memory.heap-headroom-per-node": "400MB",
+    }
+
+
+def server_properties(site: Site) -> dict[str, str]:
+    """``config.properties`` of the one node."""
+    etc = site.conf("trino") / "etc"
+    return {
+        "coordinator": "true",
+        "node-scheduler.include-coordinator": "false" if has_workers(site) else "true",
+        "discovery.uri": _own_url(site),
+        **every_node(site),
         "http-server.authentication.type": "PASSWORD",
         "http-server.log.enabled": "false",
         # An ingress says who asked, and Trino refuses whoever says so unless it is told to listen.
@@ -81,16 +102,9 @@ def server_properties(site: Site) -> dict[str, str]:
         "password-authenticator.config-files": str(etc / "password-authenticator.properties"),
         "access-control.config-files": str(etc / "access-control.properties"),
         "event-listener.config-files": str(etc / "lineage.properties"),
-        "internal-communication.shared-secret": site.secrets["trino.shared-secret"],
-        "internal-communication.https.required": "true",
-        "internal-communication.https.truststore.path": str(site.tls / "ca.pem"),
         # Kept across restarts, so that nobody has to log in to the web UI again.
         "web-ui.shared-secret": _derived(site, "web-ui"),
-        "catalog.config-dir": str(etc / "catalog"),
-        "plugin.dir": str(site.artifacts["trino"] / "plugin"),
-        "query.max-memory": memory,
-        "query.max-memory-per-node": memory,
-        "memory.heap-headroom-per-node": "400MB",
+        "query.max-memory": site.settings.trino.query_max_memory,
         "query.min-expire-age": "1h",
         "query.max-history": "200",
     }
@@ -98,12 +112,13 @@ def server_properties(site: Site) -> dict[str, str]:
 
 def node_properties(site: Site) -> dict[str, str]:
     """Identity and addresses of the node, given as system properties."""
+    own = {"node.id": "lakehold-trino-0", "node.internal-address": site.itself}
     return {
         "node.environment": "lakehold",
-        "node.id": "lakehold-trino-0",
+        # Among others it is found at its pod's address, by a name nobody had before it.
+        **({} if has_workers(site) else own),
         "node.data-dir": str(site.data("trino")),
         "node.bind-ip": site.host,
-        "node.internal-address": site.itself,
     }
 
 
@@ -175,7 +190,15 @@ def _files(site: Site) -> list[ConfigFile]:
         # At INFO it lists the value of every setting, the lineage service's token among them.
         ConfigFile(path="etc/log.properties", text=properties({"Bootstrap": "WARN"})),
         ConfigFile(path="etc/lineage.properties", text=properties(lineage_properties(site))),
-        ConfigFile(path=f"etc/catalog/{catalog}.properties", text=properties(trino_catalog_properties(site))),
+        *catalogs(site),
+    ]
+
+
+def catalogs(site: Site) -> list[ConfigFile]:
+    """What every node reads and writes."""
+    own = properties(trino_catalog_properties(site))
+    return [
+        ConfigFile(path=f"etc/catalog/{site.settings.catalog.name}.properties", text=own),
         ConfigFile(path="etc/catalog/tpch.properties", text=properties({"connector.name": "tpch"})),
     ]
 

@@ -30,11 +30,16 @@ class TrinoAddress:
 
 @dataclass(frozen=True, kw_only=True)
 class S3Address:
-    """The object store; ``keys`` maps a user to its secret key (the access key is the user's name)."""
+    """The object store; ``keys`` maps a user to its secret key, ``access_keys`` to its access key if not its name."""
 
     endpoint: str
     region: str
     keys: Mapping[str, str] = field(repr=False)
+    access_keys: Mapping[str, str] = field(default_factory=dict)
+
+    def access_key(self, user: str) -> str:
+        """Return by which access key the store knows a user."""
+        return self.access_keys.get(user, user)
 
 
 @dataclass(frozen=True, kw_only=True)

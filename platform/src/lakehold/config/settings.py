@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 ADDRESS = r"^https?://[^\s/@?#]+(/[^\s@]*)?$"
 """Without a user or password: addresses are shown and logged."""
 
+S3_USERS = ("trino", "spark", "engine", "airflow", "delivery", "lineage")
+"""Who uses the object store: in the bundled one a user each, whose name is its access key."""
+BUNDLED_REGION = "us-east-1"
+"""S3 region of the bundled store; AWS SDKs insist on one."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,6 +75,30 @@ class CatalogSettings(_Section):
             raise ValueError("credential_file and token_file are two ways to log in: keep one")
         if not self.credential_file and (self.oauth2_uri or self.oauth2_scope):
             raise ValueError("oauth2_uri and oauth2_scope ask for a token with a credential: set credential_file")
+        return self
+
+
+class S3Settings(_Section):
+    """``[s3]``: the object store, where it is an outside one. Its buckets, users and their rights are made there."""
+
+    endpoint: str | None = Field(
+        default=None, pattern=ADDRESS, description="Address of an outside S3 store; by default the bundled one is used."
+    )
+    region: str = Field(default=BUNDLED_REGION, pattern=r"^[a-z0-9-]{1,32}$", description="Its region.")
+    access_keys: dict[str, str] = Field(
+        default_factory=dict,
+        json_schema_extra={"propertyNames": {"enum": list(S3_USERS)}},
+        description="Access keys there of `trino`, `spark`, `engine`, `airflow`, `lineage` and `delivery`; by default "
+        "these names. The secret keys are the secrets `s3.<name>`.",
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        unknown = sorted(set(self.access_keys) - set(S3_USERS))
+        if unknown:
+            raise ValueError(f"access_keys.{unknown[0]}: nobody of this name; there are {', '.join(S3_USERS)}")
+        if not self.endpoint and (self.access_keys or self.region != BUNDLED_REGION):
+            raise ValueError("region and access_keys are an outside store's: set endpoint")
         return self
 
 
@@ -141,6 +170,7 @@ class Settings(_Section):
     spark: SparkSettings = SparkSettings()
     airflow: AirflowSettings = AirflowSettings()
     catalog: CatalogSettings = CatalogSettings()
+    s3: S3Settings = S3Settings()
     lineage: LineageSettings = LineageSettings()
     openlineage: OpenLineageSettings = OpenLineageSettings()
     openmetadata: OpenMetadataSettings = OpenMetadataSettings()

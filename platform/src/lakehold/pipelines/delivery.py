@@ -62,7 +62,9 @@ class Sender:
 
     def __init__(self, address: S3Address) -> None:
         session = boto3.session.Session(
-            aws_access_key_id=USER, aws_secret_access_key=address.keys[USER], region_name=address.region
+            aws_access_key_id=address.access_key(USER),
+            aws_secret_access_key=address.keys[USER],
+            region_name=address.region,
         )
         config = Config(s3={"addressing_style": "path"}, max_pool_connections=8, proxies={})
         self._s3: Any = session.client("s3", endpoint_url=address.endpoint, config=config)

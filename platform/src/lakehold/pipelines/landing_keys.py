@@ -33,7 +33,7 @@ def missing_keys(address: S3Address, bucket: str, keys: Sequence[str]) -> list[s
         "s3",
         endpoint_url=address.endpoint,
         region_name=address.region,
-        aws_access_key_id="airflow",
+        aws_access_key_id=address.access_key("airflow"),
         aws_secret_access_key=address.keys["airflow"],
         config=Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
     )

@@ -15,9 +15,6 @@ from lakehold.errors import ConfigError
 from lakehold.tables import bootstrap
 from lakehold.tables.ledger_schema import PUBLISHER
 
-REGION = "us-east-1"
-"""S3 region of the bundled store; AWS SDKs insist on one."""
-
 CREDENTIAL, TOKEN = "catalog.credential", "catalog.token"
 """Secrets of an outside REST catalog; they come from the files named in the settings and are never generated."""
 
@@ -41,9 +38,19 @@ class Installation(Protocol):
         """Return the address a component is reached at."""
 
 
-def s3_endpoint(site: Installation) -> str:
-    """Base URL of the object store."""
+def bundled_store(site: Installation) -> str:
+    """Base URL of the bundled object store."""
     return f"http://{site.at('objectstore')}:{site.ports['objectstore']}"
+
+
+def s3_endpoint(site: Installation) -> str:
+    """Base URL of the object store that tables and deliveries are in."""
+    return site.settings.s3.endpoint or bundled_store(site)
+
+
+def access_key(site: Installation, user: str) -> str:
+    """Return by which access key the store knows one of its users."""
+    return site.settings.s3.access_keys.get(user, user)
 
 
 def trino_catalog_properties(site: Installation) -> dict[str, str]:
@@ -61,9 +68,9 @@ def trino_catalog_properties(site: Installation) -> dict[str, str]:
         **_trino_catalog_type(site),
         "fs.native-s3.enabled": "true",
         "s3.endpoint": s3_endpoint(site),
-        "s3.region": REGION,
+        "s3.region": site.settings.s3.region,
         "s3.path-style-access": "true",
-        "s3.aws-access-key": "trino",
+        "s3.aws-access-key": access_key(site, "trino"),
         "s3.aws-secret-key": site.secrets["s3.trino"],
     }
 
@@ -110,10 +117,10 @@ def spark_catalog_conf(site: Installation) -> dict[str, str]:
         "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
         "s3.endpoint": s3_endpoint(site),
         "s3.path-style-access": "true",
-        "s3.access-key-id": "spark",
+        "s3.access-key-id": access_key(site, "spark"),
         "s3.secret-access-key": site.secrets["s3.spark"],
         # Without it the session works and the tasks fail.
-        "client.region": REGION,
+        "client.region": site.settings.s3.region,
         # Other engines commit as well: a cached table would hide their snapshots.
         "cache-enabled": "false",
     }
@@ -148,8 +155,8 @@ def pyiceberg_properties(site: Installation) -> dict[str, str]:
         **_pyiceberg_catalog_type(site),
         "warehouse": _warehouse(catalog),
         "s3.endpoint": s3_endpoint(site),
-        "s3.region": REGION,
-        "s3.access-key-id": "engine",
+        "s3.region": site.settings.s3.region,
+        "s3.access-key-id": access_key(site, "engine"),
         "s3.secret-access-key": site.secrets["s3.engine"],
         "s3.path-style-access": "true",
     }
