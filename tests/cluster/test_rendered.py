@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from lakehold.cluster.declared import declared
+from lakehold.cluster.declared import ONLY_HERE, declared
 from lakehold.components.registry import COMPONENTS
 from lakehold.components.trino_worker import NODES
 
@@ -190,7 +190,7 @@ def _allowed(policies: list[Manifest], way: str, peers: str, own: Manifest, othe
 
 def test_the_policies_are_the_declarations_graph(render: Render) -> None:
     expected = set()
-    bundled = {name: facts for name, facts in FACTS.items() if name != "trino-worker"}
+    bundled = {name: facts for name, facts in FACTS.items() if name not in ONLY_HERE}
     for name, facts in bundled.items():
         for other in facts["talks"]:
             port = FACTS[other]["port"]
@@ -231,6 +231,14 @@ def test_what_is_outside_is_reached_outside_and_has_no_pods(render: Render) -> N
         "demo-airflow-task": [5432, 443, 443],
         "demo-spark-executor": [443],
     }
+
+
+def test_no_address_is_no_way_out(render: Render) -> None:
+    objects = render("production", "network.outside.objectstore=null", "network.outside.postgres=null")
+    (lineage,) = [
+        one["spec"] for one in objects if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == "demo-lineage"
+    ]
+    assert not [rule for rule in lineage["egress"] if not rule["to"] or "ipBlock" in rule["to"][0]]
 
 
 def secrets_of(pod: Manifest) -> dict[str, set[str]]:
@@ -283,9 +291,44 @@ def test_workers_are_as_many_as_are_needed_and_finish_what_they_have_begun(rende
 
 
 def test_workers_ask_for_the_coordinators_own_pod(render: Render) -> None:
-    (service,) = [one for one in render("trial", WORKERS) if one["metadata"]["name"] == f"demo-trino{NODES}"]
+    services = {one["metadata"]["name"]: one for one in render("trial", WORKERS) if one["kind"] == "Service"}
+    service = services[f"demo-trino{NODES}"]
     assert service["spec"]["clusterIP"] == "None"
     assert service["spec"]["publishNotReadyAddresses"] is True
+
+
+CELERY = ("airflow.executor=CeleryExecutor", "secrets.outside=mine")
+
+
+def test_workers_of_celery_are_given_what_tasks_are_and_their_broker(render: Render) -> None:
+    found = dict(pods(render("trial", *CELERY)))
+    worker = found["Deployment/demo-airflow-worker"]
+    given = secrets_of(worker)
+    assert given["mine"] == {"celery.broker"}
+    assert given["demo-secrets"] == secrets_of(found["ConfigMap/demo-task/task.yaml"])["demo-secrets"]
+    assert worker["spec"]["initContainers"][-1]["command"][-2:] == ["airflow-worker", "spark"]
+    assert worker["spec"]["terminationGracePeriodSeconds"] > 600
+    (container,) = worker["spec"]["containers"]
+    assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
+    assert "ports" not in container
+    assert "serviceAccountToken" not in str(worker)
+
+
+def test_workers_of_celery_reach_what_tasks_reach_and_their_broker(render: Render) -> None:
+    objects = render("trial", *CELERY)
+    expected = {("airflow-worker", other, FACTS[other]["port"]) for other in FACTS["airflow"]["talks"]}
+    assert ways(objects) - ways(render()) == expected
+    policies = {one["metadata"]["name"]: one["spec"] for one in objects if one["kind"] == "NetworkPolicy"}
+    for name in ("demo-airflow", "demo-airflow-worker"):
+        outside = [rule["ports"] for rule in policies[name]["egress"] if "ipBlock" in rule["to"][0]]
+        assert outside == [[{"protocol": "TCP", "port": 6379}]]
+
+
+def test_celery_and_executors_as_pods_are_two_ways_to_run_spark(
+    template: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = template("trial", *CELERY, SPARK)
+    assert "spark.executors: " in done.stderr
 
 
 def test_every_pod_is_denied_by_default(render: Render) -> None:

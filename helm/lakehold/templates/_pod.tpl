@@ -1,6 +1,7 @@
 {{/* A pod's template for one of the declared processes. Takes root, component, process and resources; claim is true where
      the component's data is on a volume claim named "data"; account names the service account of a pod that asks the
-     Kubernetes API, and is empty for all others; drain is for how many seconds the process may finish what it has begun. */}}
+     Kubernetes API, and is empty for all others; grace is for how many more
+     seconds the process may finish what it has begun, which drains says it has to be asked to. */}}
 {{- define "lakehold.pod" -}}
 {{- $declared := include "lakehold.declared" .root | fromYaml -}}
 {{- $component := index $declared.components .component -}}
@@ -16,7 +17,7 @@ metadata:
 spec:
   serviceAccountName: "{{ include "lakehold.name" .root }}{{ with .account }}-{{ . }}{{ end }}"
   {{- include "lakehold.podSecurity" .root | nindent 2 }}
-  terminationGracePeriodSeconds: {{ add $process.stopSeconds 10 (.drain | default 0) }}
+  terminationGracePeriodSeconds: {{ add $process.stopSeconds 10 (.grace | default 0) }}
   {{- if .several }}
   # Apart from each other, as far as the nodes allow it.
   topologySpreadConstraints:
@@ -53,7 +54,7 @@ spec:
           protocol: TCP
       {{- end }}
       {{- include "lakehold.probes" (dict "root" .root "process" $process "port" $component.port) | nindent 6 }}
-      {{- if .drain }}
+      {{- if .drains }}
       lifecycle:
         preStop:
           exec:

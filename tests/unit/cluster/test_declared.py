@@ -19,6 +19,7 @@ TALKS = {
     "trino-worker": {"postgres", "objectstore", "trino"},
     # Its processes have pods of their own and find each other by the API server.
     "airflow": {"postgres", "objectstore", "lineage", "trino", "airflow"},
+    "airflow-worker": {"postgres", "objectstore", "lineage", "trino", "airflow"},
 }
 
 
@@ -76,7 +77,7 @@ def test_a_job_waits_for_what_its_work_is_done_on() -> None:
 def test_only_who_shows_the_certificate_is_given_its_key() -> None:
     assert {name: facts["tls"] for name, facts in FACTS.items()} == {
         "postgres": "", "objectstore": "", "lineage": "client", "trino": "server", "trino-worker": "server",
-        "airflow": "client",
+        "airflow": "client", "airflow-worker": "client",
     }  # fmt: skip
 
 

@@ -17,6 +17,19 @@
 {{- if include "lakehold.workers" . }}
 - trino-worker
 {{- end }}
+{{- if include "lakehold.celery" . }}
+- airflow-worker
+{{- end }}
+{{- end }}
+
+{{/* Whether tasks are run by Celery's workers: "true" or nothing. */}}
+{{- define "lakehold.celery" -}}
+{{- if eq .Values.airflow.executor "CeleryExecutor" -}}
+{{- if gt (int .Values.spark.executors) 0 -}}
+{{- fail "spark.executors: a worker of Celery's runs many tasks and may start no pods: set 0, or airflow.executor to KubernetesExecutor" -}}
+{{- end -}}
+true
+{{- end -}}
 {{- end }}
 
 {{/* Whether Trino has workers: "true" or nothing. */}}
@@ -52,6 +65,7 @@
       "trinoWorkers" (ne (include "lakehold.workers" .) "")
       "logs" .Values.airflow.logs
       "git" .Values.airflow.git
+      "celery" (ternary (int .Values.airflow.celery.concurrency) 0 (ne (include "lakehold.celery" .) ""))
     | toPrettyJson -}}
 {{- end }}
 
@@ -64,12 +78,13 @@
 
 {{/* What the Job that makes secrets is told: a name that is empty is none of its business. */}}
 {{- define "lakehold.keys" -}}
+{{- $declared := include "lakehold.declared" . | fromYaml -}}
 {{- $name := include "lakehold.name" . -}}
 {{- $trino := printf "%s-trino" $name -}}
 {{- $hosts := list $trino (printf "%s.%s" $trino .Release.Namespace) (printf "%s.%s.svc" $trino .Release.Namespace) -}}
 {{- dict
       "secret" (ternary "" (include "lakehold.secret" .) (ne .Values.secrets.existingSecret ""))
-      "names" (include "lakehold.declared" . | fromYaml).secrets
+      "names" (concat $declared.secrets (ternary $declared.openmetadata.secrets list .Values.openmetadata.enabled))
       "tls" (ternary "" (include "lakehold.tls" .) (ne .Values.tls.existingSecret ""))
       "hosts" $hosts
     | toPrettyJson -}}

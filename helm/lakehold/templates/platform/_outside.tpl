@@ -8,6 +8,12 @@
 {{- with .Values.postgres.outside.host -}}
 {{- $_ := set $found "postgres" (dict "host" . "port" (int $.Values.postgres.outside.port)) -}}
 {{- end -}}
+{{- with .Values.openmetadata.database.host -}}
+{{- $_ := set $found "openmetadata" (dict "host" . "port" (int $.Values.openmetadata.database.port)) -}}
+{{- end -}}
+{{- if include "lakehold.celery" . -}}
+{{- $_ := set $found "broker" (dict "host" "" "port" (int .Values.airflow.celery.port)) -}}
+{{- end -}}
 {{- range $name, $url := $urls -}}
 {{- $host := regexReplaceAll "^https?://([^/]*).*$" $url "${1}" -}}
 {{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" | default (ternary "80" "443" (hasPrefix "http://" $url)) -}}
@@ -38,6 +44,8 @@
 {{- end -}}
 {{- if ne .Values.secrets.catalog "none" }}{{ $keys = append $keys (printf "catalog.%s" .Values.secrets.catalog) }}{{ end -}}
 {{- if and .Values.airflow.git.url .Values.airflow.git.token }}{{ $keys = append $keys "git.token" }}{{ end -}}
+{{- if include "lakehold.celery" . }}{{ $keys = append $keys "celery.broker" }}{{ end -}}
+{{- if .Values.openmetadata.enabled }}{{ $keys = append $keys "openmetadata.database" }}{{ end -}}
 {{- if and $keys (not (or .Values.secrets.outside .Values.secrets.existingSecret)) -}}
 {{- fail (printf "secrets.outside: name a Secret with what outside services want: %s" (join ", " $keys)) -}}
 {{- end -}}
@@ -49,7 +57,13 @@
 {{- $outside := include "lakehold.outsideKeys" .root | fromJsonArray -}}
 {{- $wanted := .facts.secrets -}}
 {{- range $outside -}}
-{{- $used := or (and (hasPrefix "catalog." .) (has $.component (list "trino" "trino-worker" "airflow"))) (and (eq . "git.token") (eq $.component "airflow")) -}}
+{{- $users := dict
+      "catalog.credential" (list "trino" "trino-worker" "airflow" "airflow-worker")
+      "catalog.token" (list "trino" "trino-worker" "airflow" "airflow-worker")
+      "git.token" (list "airflow" "airflow-worker")
+      "celery.broker" (list "airflow" "airflow-worker")
+-}}
+{{- $used := has $.component (index $users . | default list) -}}
 {{- if $used }}{{ $wanted = append $wanted . }}{{ end -}}
 {{- end -}}
 {{- $own := list -}}

@@ -40,6 +40,21 @@ _KEYS = """
 """
 
 
+_OUTSIDE = """
+## Keys that others give
+
+Where a service is outside, nobody can draw its keys: they are in the Secret `secrets.outside`, or with all others in
+`secrets.existingSecret`.
+
+- `postgres.superuser`: the password of `postgres.outside.admin`
+- `s3.trino`, `s3.spark`, `s3.engine`, `s3.airflow`, `s3.delivery`, `s3.lineage`: the secret keys that belong to
+  `settings.s3.access_keys`
+- `catalog.credential` (`client-id:client-secret`) or `catalog.token`, as `secrets.catalog` says
+- `git.token`, with `airflow.git.token`
+- `openmetadata.database`: the password of `openmetadata.database.user`
+"""
+
+
 def files() -> dict[Path, str]:
     """Return every generated file, by its path in a checkout; pure."""
     return {
@@ -111,7 +126,9 @@ def page(values: BaseModel) -> str:
     """Write the reference page."""
     rows = [f"| `{path}` | {_cell(value)} | {meaning} |" for path, value, meaning in _flat(values, "")]
     keys = [f"- `{name}`" for name in declared(COMPONENTS)["secrets"]]
-    return _PAGE + "\n".join(rows) + "\n" + _KEYS + "\n".join(keys) + "\n"
+    extra = declared(COMPONENTS)["openmetadata"]
+    keys += [f"- `{name}`, with `openmetadata.enabled`" for name in extra["secrets"]]
+    return _PAGE + "\n".join(rows) + "\n" + _KEYS + "\n".join(keys) + "\n" + _OUTSIDE
 
 
 def _flat(values: BaseModel, prefix: str) -> Iterator[tuple[str, Any, str]]:

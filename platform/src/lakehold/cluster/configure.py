@@ -15,13 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehold.cluster import layout, pod
-from lakehold.components import trino_worker
+from lakehold.components import airflow_worker, trino_worker
 from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Process, Site, Task
 from lakehold.components.registry import COMPONENTS, component
 from lakehold.errors import LakeholdError
 
-_ONLY_HERE: Mapping[str, Component] = {layout.TASKS: AIRFLOW_TASK, trino_worker.NAME: trino_worker.TRINO_WORKER}
+_ONLY_HERE: Mapping[str, Component] = {
+    layout.TASKS: AIRFLOW_TASK,
+    airflow_worker.NAME: airflow_worker.AIRFLOW_WORKER,
+    trino_worker.NAME: trino_worker.TRINO_WORKER,
+}
 """What only pods are configured as."""
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 

@@ -10,15 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from lakehold.cluster import layout, pod
-from lakehold.components import spark_pods, trino_worker
+from lakehold.cluster import layout, openmetadata, pod
+from lakehold.components import airflow_worker, spark_pods, trino_worker
 from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Health, Http, Pods, Process, Site, Task
 from lakehold.components.spark import SPARK
 from lakehold.config.settings import Settings
 
 _SERVER, _CLIENT = "server", "client"
-ONLY_HERE: Mapping[str, Component] = {trino_worker.NAME: trino_worker.TRINO_WORKER}
+ONLY_HERE: Mapping[str, Component] = {
+    trino_worker.NAME: trino_worker.TRINO_WORKER,
+    airflow_worker.NAME: airflow_worker.AIRFLOW_WORKER,
+}
 """Further nodes of a component: workloads of their own, without a Service."""
 _HOST = "host-of-"
 """Before a component's name it stands for its Service's; templates replace it by the beginning of all names."""
@@ -52,6 +55,13 @@ def declared(components: Sequence[Component]) -> dict[str, Any]:
             "drain": [*_script("drain.py"), f"https://127.0.0.1:{site.ports['trino']}", str(site.tls / "ca.pem")],
         },
         "secrets": sorted({name for part in components for name in part.secrets}),
+        "openmetadata": {
+            "secrets": list(openmetadata.GENERATED),
+            "database": openmetadata.DATABASE,
+            "keys": [str(layout.python(layout.LAKEHOLD)), "-m", "lakehold.cluster.openmetadata"],
+            "private": openmetadata.PRIVATE,
+            "public": openmetadata.PUBLIC,
+        },
         "tasks": _tasks(site),
         "spark": _spark(site),
         "components": {name: _component(part, running, site) for name, part in {**named, **ONLY_HERE}.items()},
@@ -129,7 +139,7 @@ def _process(process: Process, part: Component, site: Site) -> dict[str, Any]:
     health = process.health(site)
     serves = isinstance(health, Http) and urlsplit(health.url).port == part.ports[""]
     return {
-        "serves": serves or len(part.processes) == 1,
+        "serves": serves or (len(part.processes) == 1 and not process.alive),
         "startSeconds": process.start_seconds,
         "stopSeconds": process.stop_seconds,
         "probe": probe(health, site),

@@ -60,6 +60,7 @@ def pods_of(described: Mapping[str, Any]) -> Pods:
         admin=described["admin"],
         trino_workers=described["trinoWorkers"],
         logs=described["logs"],
+        celery=int(described["celery"]),
         git=Git(url=git["url"], ref=git["ref"], dags=git["folder"], seconds=int(git["seconds"]))
         if git["url"]
         else None,

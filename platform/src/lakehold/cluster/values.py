@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lakehold.cluster.amounts import NAME, NAME_OR_NONE, Amounts, Part, Resources, Storage, sized
 from lakehold.cluster.values_airflow import Airflow, Spark
+from lakehold.cluster.values_openmetadata import OpenMetadata
 from lakehold.config.settings import (
     ADDRESS,
     AirflowSettings,
@@ -133,6 +134,8 @@ class Outside(Part):
     postgres: _Addresses = Field(default=["0.0.0.0/0"], description="Of an outside PostgreSQL.")
     objectstore: _Addresses = Field(default=["0.0.0.0/0"], description="Of an outside object store.")
     catalog: _Addresses = Field(default=["0.0.0.0/0"], description="Of an outside REST catalog.")
+    openmetadata: _Addresses = Field(default=["0.0.0.0/0"], description="Of OpenMetadata's own PostgreSQL.")
+    broker: _Addresses = Field(default=["0.0.0.0/0"], description="Of Celery's broker.")
     git: _Addresses = Field(default=["0.0.0.0/0"], description="Of the repository with DAGs.")
 
 
@@ -272,3 +275,4 @@ class Values(Part):
     lineage: Lineage = Lineage()
     airflow: Airflow = Airflow()
     spark: Spark = Spark()
+    openmetadata: OpenMetadata = OpenMetadata()

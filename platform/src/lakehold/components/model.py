@@ -60,6 +60,8 @@ class Pods:
     logs: str = ""
     """Where in the object store tasks' logs are kept, ``s3://bucket/folder``; empty: they end with their pods."""
     git: Git | None = None
+    celery: int = 0
+    """How many tasks a Celery worker runs at once; 0: there are none, and every task has a pod of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

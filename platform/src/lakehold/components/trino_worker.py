@@ -13,6 +13,8 @@ NODES = "-nodes"
 GRACE_SECONDS = 15
 """Twice this passes before a node that was asked to leave is gone: so long others may still send it work, or ask."""
 
+_ACCESS = "etc/access-control.properties"
+
 
 def worker_properties(site: Site) -> dict[str, str]:
     """``config.properties``. The coordinator is found by its pod's address, for which it has a certificate."""
@@ -20,6 +22,7 @@ def worker_properties(site: Site) -> dict[str, str]:
         "coordinator": "false",
         "discovery.uri": f"https://{site.at('trino')}{NODES}:{site.ports['trino']}",
         "shutdown.grace-period": f"{GRACE_SECONDS}s",
+        "access-control.config-files": str(site.conf("trino") / _ACCESS),
         **every_node(site),
     }
 
@@ -27,6 +30,8 @@ def worker_properties(site: Site) -> dict[str, str]:
 def _files(site: Site) -> list[ConfigFile]:
     return [
         ConfigFile(path="etc/config.properties", text=properties(worker_properties(site))),
+        # The coordinator decides who may do what to data. Trino's default lets nobody ask a node to leave.
+        ConfigFile(path=_ACCESS, text=properties({"access-control.name": "allow-all"})),
         ConfigFile(path="etc/log.properties", text=properties({"Bootstrap": "WARN"})),
         *catalogs(site),
     ]

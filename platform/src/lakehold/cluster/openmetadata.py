@@ -1,0 +1,83 @@
+"""The keys of an OpenMetadata, as the files it reads: ``python -m lakehold.cluster.openmetadata GIVEN FOLDER``.
+
+Its image comes with a key pair, a key's id and a Fernet key that everybody knows: whoever keeps them lets anyone write
+himself an administrator's token. So its pods begin with this, which refuses them. (The image's own pair is compared in
+its own container, where it is.)
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from lakehold.errors import ConfigError, LakeholdError
+
+RSA, KEY_ID, FERNET = "openmetadata.rsa", "openmetadata.key-id", "openmetadata.fernet"
+GENERATED = (RSA, KEY_ID, FERNET)
+"""Secrets that are drawn where there are none."""
+DATABASE = "openmetadata.database"
+"""The password of its role in PostgreSQL, which others make."""
+PRIVATE, PUBLIC = "private_key.der", "public_key.der"
+
+_KNOWN: Mapping[str, str] = {
+    KEY_ID: "Gb389a-9f76-gdjs-a92j-0242bk94356",
+    FERNET: "jJ/9sz0g0OHxsfxOoSfdFdmk3ysNmPRnH3TUAbz3IHA=",
+}
+"""What is in every image: https://github.com/open-metadata/OpenMetadata, conf/openmetadata.yaml."""
+_LEAST_BITS = 2048
+
+
+def files(secrets: Mapping[str, str]) -> dict[str, bytes]:
+    """Return both keys as DER, or raise :class:`ConfigError` for what must not be used; pure."""
+    for name, known in _KNOWN.items():
+        value = secrets[name].strip()
+        if not value or value == known:
+            what = "the one that everybody knows, it is in OpenMetadata's image" if value else "empty"
+            raise ConfigError(
+                f"The secret {name} is {what}.",
+                remedy=f"give the key {name} of the installation's Secret another value, and restart the pod",
+            )
+    private = _private(secrets[RSA])
+    return {
+        PRIVATE: private.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+        PUBLIC: private.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        ),
+    }
+
+
+def _private(text: str) -> rsa.RSAPrivateKey:
+    remedy = f"openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -outform DER | base64 -w0, as the key {RSA}"
+    try:
+        key = serialization.load_der_private_key(base64.b64decode(text.strip(), validate=True), password=None)
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise ConfigError(f"The secret {RSA} is no private key (DER in base64).", remedy=remedy) from error
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < _LEAST_BITS:
+        raise ConfigError(f"The secret {RSA} is no RSA key of at least {_LEAST_BITS} bits.", remedy=remedy)
+    return key
+
+
+def main(given: str, folder: str) -> int:
+    """Read the secrets, write the files; other users of the pod's group read them."""
+    try:
+        made = files({name: (Path(given) / name).read_text(encoding="utf-8") for name in GENERATED})
+    except LakeholdError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return problem.exit_code
+    for name, content in made.items():
+        path = Path(folder) / name
+        path.write_bytes(content)
+        path.chmod(0o640)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:3]))
