@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from airline import Airline
-from chart_values import CHART, NAMESPACE, RELEASE
+from chart_values import CHART, NAMESPACE, RELEASE, TEMPLATE
 from lakehold.components import certificates
 from lakehold.pipelines.client import Interval, TaskState
 from node import layout, machine, programs
@@ -69,7 +69,7 @@ def template(helm: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(profile: str = "trial", *sets: str) -> subprocess.CompletedProcess[str]:
         values = ["--values", str(CHART / "profiles" / f"{profile}.yaml")]
         given = [word for one in sets for word in ("--set", one)]
-        command = [helm, "template", RELEASE, str(CHART), "--namespace", NAMESPACE, *values, *given]
+        command = [helm, *TEMPLATE, *values, *given]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     return run
