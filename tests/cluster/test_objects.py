@@ -27,11 +27,13 @@ def schemas() -> Path:
 @every_profile
 def test_every_object_is_one_its_schema_allows(template: Template, schemas: Path, profile: str) -> None:
     location = str(schemas / "{{ .ResourceKind }}{{ .KindSuffix }}.json")
-    command = [str(programs.ensure(layout.default(), "kubeconform")), "-strict", "-output", "json"]
+    command = [str(programs.ensure(layout.default(), "kubeconform")), "-strict", "-summary", "-output", "json"]
     rendered = template(profile, *WHOLE).stdout
     done = subprocess.run([*command, "-schema-location", location], input=rendered, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert json.loads(done.stdout)["resources"] == []
+    said = json.loads(done.stdout)
+    assert said["summary"]["valid"] > 30
+    assert said["summary"]["skipped"] == 0
 
 
 def test_a_wrong_object_is_found(schemas: Path) -> None:
