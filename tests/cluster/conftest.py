@@ -129,26 +129,27 @@ def way_in(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def images(cluster: Cluster) -> list[Path]:
-    """The images that `make images` built, in the node."""
-    archives = sorted(IMAGES.glob("*.tar"))
-    assert archives, f"there are no images in {IMAGES}: make images"
+def images(cluster: Cluster) -> Path:
+    """The images that `make images` built, in the node; the values that name them."""
+    values = IMAGES / "values.yaml"
+    assert values.is_file(), f"there are no images in {IMAGES}: make images"
     with cluster.timed("loading the images"):
-        for archive in archives:
-            machine.load(NODE, archive)
-    return archives
+        for name in yaml.safe_load(values.read_text(encoding="utf-8"))["images"]:
+            machine.load(NODE, IMAGES / f"{name}.tar")
+    return values
 
 
 @pytest.fixture(scope="session")
 def installation(
-    cluster: Cluster, namespace: str, images: list[Path], way_in: Path, tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster, namespace: str, images: Path, way_in: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     """The trial profile with hosts of its own for people, installed, with every pod ready."""
-    assert images
-    assert way_in
+    assert way_in.is_file()
     own = tmp_path_factory.mktemp("values") / "own.yaml"
     own.write_text(yaml.safe_dump(_OWN), encoding="utf-8")
-    installed = Installation(cluster=cluster, namespace=namespace, values=("--values", str(own)))
+    installed = Installation(
+        cluster=cluster, namespace=namespace, values=("--values", str(images), "--values", str(own))
+    )
     with cluster.timed("helm install, until every pod is ready"):
         try:
             installed.helm("install")
