@@ -61,7 +61,7 @@ class Container:
         self._folder = folder
         self._config = config
 
-    def run(self, *command: str, seconds: float = 300) -> str:
+    def run(self, *command: str, seconds: float = 600) -> str:
         """What a command says; :class:`AssertionError` when it fails. Without one: the image's own."""
         own = [*self._config.get("Entrypoint", []), *self._config.get("Cmd", [])]
         spec = _spec(list(command) or own, self._config)
