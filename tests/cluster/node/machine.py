@@ -101,7 +101,7 @@ def load(node: Node, archive: Path) -> None:
     status = archive.stat()
     mark = node.state / "containerd" / "loaded" / f"{archive.name}-{status.st_size}-{status.st_mtime_ns}"
     if not mark.exists():
-        execute(node, ["ctr", "--namespace", "k8s.io", "images", "import", "--no-unpack=false", str(archive)])
+        execute(node, ["ctr", "--namespace", "k8s.io", "images", "import", str(archive)])
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
 

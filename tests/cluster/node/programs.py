@@ -52,7 +52,7 @@ def ensure(node: Node, name: str) -> Path:
     built = program(node, name)
     if built.is_file():
         return built
-    builds = {"kubeaio": _kubernetes, "pause": _own}
+    builds = {"kubeaio": _kubernetes, "coredns": _around, "pause": _own}
     with tempfile.TemporaryDirectory(dir=_folder(node.programs)) as work:
         made = Path(work) / name
         builds.get(name, _module)(node, name, made)
@@ -78,6 +78,19 @@ def _module(node: Node, name: str, out: Path) -> None:
     pin = versions()["programs"][name]
     folder = modules(node, pin["module"], pin["version"], pin["sum"], listed=pin.get("listed", True))
     _build(node, folder, pin["package"], out, pin.get("variables", {}))
+
+
+def _around(node: Node, name: str, out: Path) -> None:
+    """Build our own main program around a module, with the requirements that its authors chose."""
+    pin = versions()["programs"][name]
+    upstream = modules(node, pin["module"], pin["version"], pin["sum"])
+    required = (upstream / "go.mod").read_text(encoding="utf-8").replace(f"module {pin['module']}", f"module {name}")
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        shutil.copy(HERE / name / "main.go", folder)
+        (folder / "go.mod").write_text(f"{required}\nrequire {pin['module']} {pin['version']}\n", encoding="utf-8")
+        shutil.copyfile(upstream / "go.sum", folder / "go.sum")
+        _build(node, folder, ".", out, {}, "mod")
 
 
 def _own(node: Node, name: str, out: Path) -> None:
