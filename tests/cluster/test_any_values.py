@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def test_any_values_that_fit_are_rendered_whole(helm: str, file: Path, given_val
         given_values["spark"] = {"executors": 0}
     images = {"image": "example.org/om/server:2", "opensearch": {"image": "example.org/os/opensearch:3"}}
     given_values["openmetadata"] = {**given_values.get("openmetadata", {}), **images}
-    file.write_text(yaml.safe_dump(given_values), encoding="utf-8")
+    # As JSON: the text "y" is a truth to Helm's YAML, and none to ours, which would leave its quotes out.
+    file.write_text(json.dumps(given_values), encoding="utf-8")
     command = [helm, *TEMPLATE, "--values", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

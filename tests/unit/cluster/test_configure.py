@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,17 @@ def test_a_task_is_given_no_key_of_airflow_s_services_and_no_database() -> None:
     assert "execution_api_server_url = http://host-of-airflow:18080/execution/\n" in text
     assert not [word for word in ("fernet", "jwt_secret", "sql_alchemy", "secret_key") if word in text]
     assert "airflow-task.json" in {path.name for path in files}
+
+
+def test_a_task_s_log_outlives_its_pod() -> None:
+    conf, site = Path("/var/lib/lakehold/conf/airflow"), with_pods(logs="s3://logs/airflow")
+    for part in (AIRFLOW, AIRFLOW_TASK):
+        files = plan(part, site).files
+        assert "remote_base_log_folder = s3://logs/airflow\n" in files[conf / "airflow.cfg"]
+        (name,) = re.findall(r"^remote_log_conn_id = (.*)$", files[conf / "airflow.cfg"], re.MULTILINE)
+        assert json.loads(files[conf / "connections.json"])[name]["login"] == "airflow"
+    users = json.loads(plan(OBJECTSTORE, site).files[layout.RUN / "objectstore-users.json"])
+    assert users["command"][-1] == "s3://logs/airflow"
 
 
 def test_a_secret_given_on_standard_input_stays_off_the_command_line() -> None:

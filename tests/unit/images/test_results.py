@@ -8,6 +8,7 @@ from lakehold.images.results import values
 
 
 def test_the_chart_takes_the_values_and_images_it_does_not_use_are_left_out() -> None:
-    found = yaml.safe_load(values({"trino": "1.0-0123456789ab", "spark": "1.0-1", "platform": "1.0-012345678901"}))
-    assert found == {"images": {"platform": {"tag": "1.0-012345678901"}, "trino": {"tag": "1.0-0123456789ab"}}}
+    tags = {"trino": "1.0-0123456789ab", "spark": "1.0-1", "platform": "1.0-012345678901", "another": "1.0-2"}
+    found = yaml.safe_load(values(tags))
+    assert found == {"images": {name: {"tag": tags[name]} for name in ("platform", "spark", "trino")}}
     assert Values.model_validate(found).images.trino.tag == "1.0-0123456789ab"

@@ -142,18 +142,17 @@ def _database(site: Site) -> dict[str, object]:
 
 def _logging(site: Site) -> dict[str, object]:
     logs = site.data("airflow") / "logs"
-    kept = site.pods.logs if site.pods else ""
-    remote = {
-        "remote_logging": True,
-        "remote_base_log_folder": kept,
-        "remote_log_conn_id": LOGS,
-    }
     return {
-        **(remote if kept else {}),
         "base_log_folder": logs,
         "dag_processor_child_process_log_directory": logs / "dag_processor",
         "colored_console_log": False,
+        **(_remote_logs(site.pods.logs) if site.pods and site.pods.logs else {}),
     }
+
+
+def _remote_logs(folder: str) -> dict[str, object]:
+    """A pod's files go with it: when a task has ended, its log goes to the store, where the API server finds it."""
+    return {"remote_logging": True, "remote_base_log_folder": folder, "remote_log_conn_id": LOGS}
 
 
 def _api(site: Site) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Buckets, users and policies, made any number of times: ``python -m … ENDPOINT WAREHOUSE``.
+"""Buckets, users and policies, made any number of times: ``python -m … ENDPOINT WAREHOUSE [LOGS]``.
 
 Keys come from the environment (``ROOT_SECRET_ACCESS_KEY``, ``LAKEHOLD_S3_<USER>``) and are set again on every run.
 Users are made through versitygw's admin API: its own admin program wants the secrets on a command line.
