@@ -118,7 +118,7 @@ def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
         "hosts": {"trino": "demo-trino"},
         "namespace": "lake",
     }
-    described |= {"ports": {"postgres": 5432}, "admin": "owner", "trinoWorkers": True, "celery": 4, "logs": "s3://logs/a"}
+    described |= {"ports": {"postgres": 5432}, "admin": "owner", "trinoWorkers": True, "celery": 4, "logs": ""}
     described |= {"spark": {"account": "demo", "executors": 0}, "git": {"url": ""}}
     (tmp_path / "cluster.json").write_text(json.dumps(described), encoding="utf-8")
     (tmp_path / "secrets").mkdir()

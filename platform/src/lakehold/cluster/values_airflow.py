@@ -46,7 +46,7 @@ class Git(Part):
 
 
 class Celery(Part):
-    """With `CeleryExecutor`: workers that are there before a task is. The key `celery.broker` is their broker's address."""
+    """With `CeleryExecutor`: workers that wait for tasks. The key `celery.broker` is their broker's address."""
 
     workers: Replicated = Replicated(
         replicas=2,

@@ -112,7 +112,7 @@ def _executor(site: Site) -> str:
 
 
 def _celery(site: Site) -> Config:
-    """How services and workers find each other: by a broker that also keeps results, so that no worker has a database."""
+    """How services and workers find each other: a broker that also keeps results, so that no worker has a database."""
     if not (site.pods and site.pods.celery):
         return {}
     broker = site.secrets[BROKER]

@@ -37,7 +37,7 @@ class Grant:
 
 
 def grants(warehouse: str, logs: str = "") -> tuple[Grant, ...]:
-    """All rights of all users; ``warehouse`` and, where logs of tasks are kept, ``logs`` are ``s3://bucket/prefix/``."""
+    """All rights of all users; ``warehouse`` and, where tasks' logs are kept, ``logs`` are ``s3://bucket/prefix/``."""
     bucket, prefix = split_uri(warehouse)
     kept, below = split_uri(logs)
     return (

@@ -8,7 +8,7 @@ from celery.signals import heartbeat_sent
 
 
 def prepare(path: str) -> None:
-    """Touch the file at each of the worker's heartbeats, which it sends every other second while it hears its broker."""
+    """Touch the file at each of the worker's heartbeats: every other second, while it hears its broker."""
     file = Path(path)
 
     def touch(**_signal: object) -> None:
