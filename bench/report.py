@@ -49,6 +49,8 @@ def _output(command: list[str]) -> str:
             process.wait()
             raise
     if process.returncode:
+        # What it measured says which promise was broken.
+        sys.stderr.write(output)
         raise subprocess.CalledProcessError(process.returncode, command)
     return output
 
