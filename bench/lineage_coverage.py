@@ -28,9 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from lakehold.config import platform as platforms
-from lakehold.config import posting
+from lakehold.config import posting, spool
 from lakehold.config.platform import S3Address
-from lakehold.pipelines import spool
 from lakehold.pipelines.delivery import USER, Sender, flights, references
 from lakehold.release.store import Store
 

@@ -31,8 +31,7 @@ from typing import Any
 import httpx
 from lakehold.components.airflow import ADMIN
 from lakehold.config import platform as platforms
-from lakehold.config import posting
-from lakehold.pipelines import spool
+from lakehold.config import posting, spool
 from lakehold.pipelines.client import FINISHED, AirflowClient, Run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
