@@ -134,9 +134,9 @@ def test_what_changed_in_many_runs_is_put_together_once(derived: Derived, monkey
     derived.execute("INSERT INTO due SELECT run_id, first_seen FROM run")
     update, made = edges.update, []
 
-    async def counted(connection: Any, pair: Any, since: Any) -> None:
-        made.append(since)
-        await update(connection, pair, since)
+    async def counted(connection: Any, wanted: Any) -> None:
+        made.extend(wanted.values())
+        await update(connection, wanted)
 
     monkeypatch.setattr(edges, "update", counted)
     while step(derived, 1):
