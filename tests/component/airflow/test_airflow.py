@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import httpx
 import psutil
+import psycopg
 import pytest
 from lakehold.components.airflow import AIRFLOW
 from lakehold.errors import ConfigError
@@ -51,6 +52,28 @@ def test_a_changed_password_is_applied_and_the_old_one_refused(airflow: Any) -> 
         )
         assert airflow.login(password).is_success
     assert airflow.login("another-password").status_code == UNAUTHORIZED
+
+
+def test_another_version_s_preparation_is_not_this_one_s(airflow: Any) -> None:
+    task, site = AIRFLOW.before[0], airflow.lab.site
+    assert task.done is not None
+    ask = {"args": task.done(site), "env": task.environment(site), "capture_output": True, "text": True}
+    assert subprocess.run(**ask, check=False).returncode == 0
+    secret, port = site.secrets["postgres.airflow"], site.ports["postgres"]
+    with psycopg.connect(host=site.host, port=port, user="airflow", password=secret, dbname="airflow") as database:
+        database.execute("UPDATE lakehold_prepared SET versions = 'lakehold=0.0.1'")
+    asked = subprocess.run(**ask, check=False)
+    assert asked.returncode == 1
+    assert "ready for lakehold=0.0.1" in asked.stderr
+    subprocess.run(
+        task.command(site),
+        env=task.environment(site),
+        input=airflow.password,
+        text=True,
+        check=True,
+        capture_output=True,
+    )
+    assert subprocess.run(**ask, check=False).returncode == 0
 
 
 def connections_of(process: psutil.Process) -> list[Any]:

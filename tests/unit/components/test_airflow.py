@@ -12,7 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 from lakehold.components.airflow import AIRFLOW
 from lakehold.components.airflow_config import config, fernet_key, jwt_secret, render
-from lakehold.components.model import Site
+from lakehold.components.model import Pods, Site
 from lakehold.config.platform import loads
 from lakehold.config.settings import AirflowSettings, Settings
 
@@ -86,6 +86,22 @@ def test_stock_settings_for_comparison_leave_the_tuning_out(site: Site) -> None:
     assert config(stock)["workers"] == {}
     assert "preimport" in files(site)["scheduler/airflow_local_settings.py"]
     assert "preimport" not in files(stock)["scheduler/airflow_local_settings.py"]
+
+
+def test_on_one_machine_tasks_are_processes_and_in_a_cluster_pods(site: Site) -> None:
+    pods = Pods(namespace="lake", template=Path("/etc/task.yaml"))
+    cluster = dataclasses.replace(site, pods=pods)
+    assert config(site)["core"]["executor"] == "LocalExecutor"
+    assert "kubernetes_executor" not in config(site)
+    assert config(cluster)["core"]["executor"] == "KubernetesExecutor"
+    assert config(cluster)["kubernetes_executor"]["namespace"] == "lake"
+    assert "preimport" not in files(cluster)["scheduler/airflow_local_settings.py"]
+
+
+def test_people_log_in_where_they_open_it(site: Site) -> None:
+    behind = Settings(airflow=AirflowSettings(url="https://flows.example.org/air"))
+    assert config(site)["api"]["base_url"] == "http://127.0.0.1:18080"
+    assert config(dataclasses.replace(site, settings=behind))["api"]["base_url"] == "https://flows.example.org/air"
 
 
 def test_sections_are_rendered_in_order() -> None:

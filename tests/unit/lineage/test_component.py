@@ -57,6 +57,15 @@ def test_it_believes_the_users_of_programs_and_those_the_settings_name() -> None
     assert known.trino.trusted == options.load(environment).trusted
 
 
+def test_its_links_lead_to_where_people_open_airflow() -> None:
+    told = {"openmetadata": {"url": "https://om.example", "token_file": "bot"}}
+    settings = Settings.model_validate({**told, "airflow": {"url": "https://flows.example/air"}})
+    site = dataclasses.replace(SITE, settings=settings, secrets={**SITE.secrets, "openmetadata.token": "a-bot"})
+    sinks = options.load_sinks(LINEAGE.processes[0].environment(site))
+    assert sinks.openmetadata is not None
+    assert sinks.openmetadata.airflow_url == "https://flows.example/air"
+
+
 def test_it_tells_those_whom_the_settings_name() -> None:
     environment = LINEAGE.processes[0].environment(SITE)
     assert not [name for name in environment if "OPENLINEAGE" in name or "OPENMETADATA" in name]

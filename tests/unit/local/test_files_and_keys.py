@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from lakehold.components.certificates import RENEW_DAYS
+from lakehold.components.generated import generate
 from lakehold.local.files import ensure_directory, locked, read_json, write_atomic, write_json
-from lakehold.local.secretfiles import ensure_secrets, generate
-from lakehold.local.tls import RENEW_DAYS, ensure_certificates, expiry
+from lakehold.local.secretfiles import ensure_secrets
+from lakehold.local.tls import ensure_certificates, expiry
 
 NOW = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
 

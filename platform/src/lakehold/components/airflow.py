@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from lakehold.components.airflow_config import config, render, url
+from lakehold.components.airflow_config import config, render, task_config, url
 from lakehold.components.airflow_tasks import connections, platform_of
 from lakehold.components.model import Component, ConfigFile, Http, Probe, Process, Site, Task
 from lakehold.pipelines.warm_client import SOCKET
@@ -43,15 +44,26 @@ AUTH_RATE_LIMIT = "20 per 40 second"
 
 
 def _files(site: Site) -> list[ConfigFile]:
-    imports = _PRE_IMPORTED if site.settings.airflow.tuned else ""
+    # In a cluster nothing is forked from the scheduler.
+    imports = _PRE_IMPORTED if site.settings.airflow.tuned and site.pods is None else ""
     return [
         ConfigFile(path="airflow.cfg", text=render(config(site))),
         ConfigFile(path="webserver_config.py", text=_WEBSERVER_CONFIG),
         ConfigFile(path="scheduler/airflow_local_settings.py", text=_SCHEDULER_SETTINGS.format(imports=imports)),
         ConfigFile(path="dag-processor/airflow_local_settings.py", text=_DAG_PROCESSOR_SETTINGS),
+        *_for_tasks(site),
+    ]
+
+
+def _for_tasks(site: Site) -> list[ConfigFile]:
+    return [
         ConfigFile(path="platform.json", text=platform_of(site).dumps()),
         ConfigFile(path="connections.json", text=connections(site)),
     ]
+
+
+def _task_files(site: Site) -> list[ConfigFile]:
+    return [ConfigFile(path="airflow.cfg", text=render(task_config(site))), *_for_tasks(site)]
 
 
 def environment(site: Site) -> dict[str, str]:
@@ -81,9 +93,15 @@ def _airflow(site: Site, *arguments: str) -> list[str]:
     return [str(site.pythons["airflow"]), "-m", "airflow", *arguments]
 
 
-def _heartbeat(site: Site, job: str) -> Probe:
+def _heartbeat(site: Site, job: str, *options: str) -> Probe:
     script = site.checkout / "platform" / "src" / "lakehold" / "pipelines" / "health.py"
-    return Probe(command=(str(site.pythons["airflow"]), "-I", str(script), f"{url(site)}/api/v2/monitor/health", job))
+    asked = [f"{url(site)}/api/v2/monitor/health", job, *options]
+    return Probe(command=(str(site.pythons["airflow"]), "-I", str(script), *asked))
+
+
+def _beats(job: str) -> Callable[[Site], Probe]:
+    """Ask whether a job's heart has stopped; when nobody can tell, it has not."""
+    return lambda site: _heartbeat(site, job, "--unless-unknown")
 
 
 def _engine_socket(site: Site) -> str:
@@ -109,6 +127,19 @@ def _prepare(site: Site) -> list[str]:
     return [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepare", ADMIN]
 
 
+_TASK_SECRETS = (
+    "postgres.engine",
+    "postgres.publisher",
+    "s3.airflow",
+    "s3.engine",
+    "s3.spark",
+    "trino.dbt",
+    "trino.gates",
+    "trino.maintenance",
+    "lineage.token",
+)
+"""What tasks use."""
+
 AIRFLOW = Component(
     name="airflow",
     summary="runs the jobs on time and shows how they went",
@@ -122,15 +153,7 @@ AIRFLOW = Component(
         "airflow.jwt",
         "airflow.api-secret",
         "postgres.airflow",
-        "postgres.engine",
-        "postgres.publisher",
-        "s3.airflow",
-        "s3.engine",
-        "s3.spark",
-        "trino.dbt",
-        "trino.gates",
-        "trino.maintenance",
-        "lineage.token",
+        *_TASK_SECRETS,
     ),
     owns=("conf/airflow", "data/airflow", "work"),
     files=_files,
@@ -141,6 +164,8 @@ AIRFLOW = Component(
             environment=environment,
             stdin=lambda site: site.secrets["airflow.admin"],
             timeout_seconds=180,
+            shared=True,
+            done=lambda site: [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepared"],
         ),
     ),
     processes=(
@@ -149,7 +174,7 @@ AIRFLOW = Component(
             command=lambda site: _airflow(site, "api-server"),
             environment=environment,
             # The tasks' part of the API is made on its first request, which takes seconds: no task shall wait for it.
-            health=lambda site: Http(url=f"{url(site)}/execution/health"),
+            health=lambda site: Http(url=f"http://{site.itself}:{site.ports['airflow']}/execution/health"),
             memory_mb=450,
             start_seconds=180,
         ),
@@ -159,6 +184,7 @@ AIRFLOW = Component(
             command=lambda site: _airflow(site, "scheduler", "--skip-serve-logs"),
             environment=_with_settings("scheduler"),
             health=lambda site: _heartbeat(site, "scheduler"),
+            alive=_beats("scheduler"),
             memory_mb=600,
             start_seconds=180,
         ),
@@ -167,6 +193,7 @@ AIRFLOW = Component(
             command=lambda site: _airflow(site, "dag-processor"),
             environment=_with_settings("dag-processor"),
             health=lambda site: _heartbeat(site, "dag_processor"),
+            alive=_beats("dag_processor"),
             memory_mb=350,
             start_seconds=180,
         ),
@@ -175,6 +202,7 @@ AIRFLOW = Component(
             command=lambda site: _airflow(site, "triggerer", "--skip-serve-logs"),
             environment=environment,
             health=lambda site: _heartbeat(site, "triggerer"),
+            alive=_beats("triggerer"),
             memory_mb=350,
             start_seconds=180,
             # It asks its child to end, and asks again, more firmly, after 10 s and 20 s.
@@ -186,6 +214,18 @@ AIRFLOW = Component(
             environment=_engine_environment,
             health=_engine_health,
             memory_mb=300,
+            one_machine=True,
         ),
     ),
 )
+
+AIRFLOW_TASK = replace(
+    AIRFLOW,
+    summary="a pod with one of Airflow's tasks",
+    secrets=_TASK_SECRETS,
+    files=_task_files,
+    # Airflow's executor brings the command; this one shows by hand what a task would find.
+    before=(Task(name="airflow-task", command=lambda site: _airflow(site, "info"), environment=environment),),
+    processes=(),
+)
+"""In a cluster, what a pod with a single task is given: Airflow's folders, and none of its services' keys."""

@@ -8,15 +8,19 @@ import json
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from lakehold.components.model import Site
+from lakehold.components.model import Pods, Site
+from lakehold.components.objectstore_policy import LOGS
 from lakehold.config import posting
 
 Config = Mapping[str, Mapping[str, object]]
 
+LOGS_CONNECTION = "lakehold_logs"
+"""The connection by which logs are kept in the store, in a cluster."""
+
 
 def url(site: Site) -> str:
     """Where the API server and the UI are."""
-    return f"http://{site.host}:{site.ports['airflow']}"
+    return f"http://{site.at('airflow')}:{site.ports['airflow']}"
 
 
 def fernet_key(secret: str) -> str:
@@ -32,7 +36,7 @@ def jwt_secret(secret: str) -> str:
 def config(site: Site) -> Config:
     """All sections of ``airflow.cfg``."""
     return {
-        "core": _core(site),
+        "core": {**_core(site), "fernet_key": fernet_key(site.secrets["airflow.fernet"])},
         "database": _database(site),
         "logging": _logging(site),
         "api": _api(site),
@@ -44,12 +48,27 @@ def config(site: Site) -> Config:
         },
         "scheduler": _scheduler(site),
         "workers": _workers(site),
+        **({"kubernetes_executor": _pods(site.pods)} if site.pods else {}),
         "dag_processor": _dag_processor(site),
         "openlineage": _openlineage(site),
-        "secrets": {
-            "backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
-            "backend_kwargs": json.dumps({"connections_file_path": str(site.conf("airflow") / "connections.json")}),
-        },
+        "secrets": _secrets(site),
+    }
+
+
+def task_config(site: Site) -> Config:
+    """Sections for a pod that runs one task: without the keys of Airflow's services and without its database.
+
+    The API server gives a task what it may have; a task that knew the key tokens are signed with, or the database's
+    password, could give itself the rest.
+    """
+    return {
+        "core": _core(site),
+        "logging": _logging(site),
+        "api": {"base_url": public_url(site)},
+        "workers": _workers(site),
+        "dag_processor": _dag_processor(site),
+        "openlineage": _openlineage(site),
+        "secrets": _secrets(site),
     }
 
 
@@ -67,13 +86,12 @@ def _core(site: Site) -> dict[str, object]:
     return {
         "dags_folder": site.checkout / airflow.dags,
         "plugins_folder": site.data("airflow") / "plugins",
-        "executor": "LocalExecutor",
+        "executor": "KubernetesExecutor" if site.pods else "LocalExecutor",
         "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "parallelism": airflow.parallelism,
         "max_active_tasks_per_dag": max(16, airflow.parallelism),
         "load_examples": False,
         "dags_are_paused_at_creation": False,
-        "fernet_key": fernet_key(site.secrets["airflow.fernet"]),
         "execution_api_server_url": f"{url(site)}/execution/",
         # The default asks DNS for a full name, which can take seconds on a machine without a network.
         "hostname_callable": "socket.gethostname",
@@ -82,7 +100,7 @@ def _core(site: Site) -> dict[str, object]:
 
 def _database(site: Site) -> dict[str, object]:
     password = quote(site.secrets["postgres.airflow"], safe="")
-    where = f"airflow:{password}@{site.host}:{site.ports['postgres']}/airflow"
+    where = f"airflow:{password}@{site.at('postgres')}:{site.ports['postgres']}/airflow"
     return {
         "sql_alchemy_conn": f"postgresql+psycopg2://{where}",
         "sql_alchemy_conn_async": f"postgresql+asyncpg://{where}",
@@ -97,19 +115,41 @@ def _logging(site: Site) -> dict[str, object]:
         "base_log_folder": logs,
         "dag_processor_child_process_log_directory": logs / "dag_processor",
         "colored_console_log": False,
+        **(_remote_logs() if site.pods else {}),
+    }
+
+
+def _remote_logs() -> dict[str, object]:
+    """A pod's files go with it: when a task has ended, its log goes to the store, where the API server finds it."""
+    return {
+        "remote_logging": True,
+        "remote_base_log_folder": f"s3://{LOGS}/airflow",
+        "remote_log_conn_id": LOGS_CONNECTION,
     }
 
 
 def _api(site: Site) -> dict[str, object]:
     return {
         "instance_name": "Lakehold",
-        "base_url": url(site),
+        "base_url": public_url(site),
         "host": site.host,
         "port": site.ports["airflow"],
         "workers": 1,
         "secret_key": site.secrets["airflow.api-secret"],
         "expose_config": False,
         "expose_stacktrace": False,
+    }
+
+
+def public_url(site: Site) -> str:
+    """Return where people open the UI, and are sent to log in."""
+    return site.settings.airflow.url or url(site)
+
+
+def _secrets(site: Site) -> dict[str, object]:
+    return {
+        "backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "backend_kwargs": json.dumps({"connections_file_path": str(site.conf("airflow") / "connections.json")}),
     }
 
 
@@ -128,6 +168,16 @@ def _scheduler(site: Site) -> dict[str, object]:
         # A chain of tasks waits this long between any two of them (stock: 1 s).
         values["scheduler_idle_sleep_time"] = 0.1
     return values
+
+
+def _pods(pods: Pods) -> dict[str, object]:
+    """Every task is a pod made from one template; the executor adds its arguments and labels."""
+    return {
+        "namespace": pods.namespace,
+        "pod_template_file": pods.template,
+        # One a loop is the default; the scheduler's own limit (`parallelism`) is the one that counts.
+        "worker_pods_creation_batch_size": 16,
+    }
 
 
 def _workers(site: Site) -> dict[str, object]:
@@ -159,7 +209,7 @@ def _dag_processor(site: Site) -> dict[str, object]:
 def _openlineage(site: Site) -> dict[str, object]:
     transport = {
         "type": "http",
-        "url": f"http://{site.host}:{site.ports['lineage']}",
+        "url": f"http://{site.at('lineage')}:{site.ports['lineage']}",
         "endpoint": "api/v1/lineage",
         # A task posts at its begin and at its end, and waits for both.
         "timeout": posting.PATIENCE_SECONDS,

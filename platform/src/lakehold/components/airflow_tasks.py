@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from lakehold.components.airflow_config import LOGS_CONNECTION
 from lakehold.components.model import Site
 from lakehold.components.spark import properties_file, shared_classes
 from lakehold.config.platform import LineageAddress, Platform, S3Address, TrinoAddress
@@ -23,7 +24,7 @@ def platform_of(site: Site) -> Platform:
         spark_properties=str(properties_file(site)),
         spark_classes=str(shared_classes(site)),
         trino=TrinoAddress(
-            host=site.host,
+            host=site.at("trino"),
             port=site.ports["trino"],
             ca=str(site.tls / "ca.pem"),
             catalog=site.settings.catalog.name,
@@ -35,7 +36,9 @@ def platform_of(site: Site) -> Platform:
             keys={user: site.secrets[f"s3.{user}"] for user in _S3_USERS},
         ),
         lineage=LineageAddress(
-            url=f"http://{site.host}:{site.ports['lineage']}", namespace="lakehold", token=site.secrets["lineage.token"]
+            url=f"http://{site.at('lineage')}:{site.ports['lineage']}",
+            namespace="lakehold",
+            token=site.secrets["lineage.token"],
         ),
         catalog=pyiceberg_properties(site),
         publisher=publisher_connection(site),
@@ -46,7 +49,7 @@ def connections(site: Site) -> str:
     """Write Airflow connections, so that plain provider operators work in a user's own DAG."""
     trino = {
         "conn_type": "trino",
-        "host": site.host,
+        "host": site.at("trino"),
         "port": site.ports["trino"],
         "login": "dbt",
         "password": site.secrets["trino.dbt"],
@@ -55,4 +58,19 @@ def connections(site: Site) -> str:
             {"protocol": "https", "catalog": site.settings.catalog.name, "verify": str(site.tls / "ca.pem")}
         ),
     }
-    return json.dumps({"trino_default": trino}, indent=2) + "\n"
+    logs = {LOGS_CONNECTION: _logs(site)} if site.pods else {}
+    return json.dumps({"trino_default": trino, **logs}, indent=2) + "\n"
+
+
+def _logs(site: Site) -> dict[str, object]:
+    extra = {
+        "endpoint_url": s3_endpoint(site),
+        "region_name": REGION,
+        "config_kwargs": {"s3": {"addressing_style": "path"}},
+    }
+    return {
+        "conn_type": "aws",
+        "login": "airflow",
+        "password": site.secrets["s3.airflow"],
+        "extra": json.dumps(extra),
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lakehold.components.airflow_config import public_url
 from lakehold.components.model import Component, Http, Process, Site, Task
 from lakehold.components.trino import url
 from lakehold.components.trino_rules import OBSERVER, SERVICES
@@ -20,7 +21,7 @@ OPENMETADATA = "openmetadata.token"
 
 def _environment(site: Site) -> dict[str, str]:
     return {
-        options.DATABASE: f"host={site.host} port={site.ports['postgres']} dbname=lineage user=lineage",
+        options.DATABASE: _login(site, "lineage"),
         options.HOST: site.host,
         options.PORT: str(site.ports["lineage"]),
         options.CATALOG: site.settings.catalog.name,
@@ -38,6 +39,10 @@ def _environment(site: Site) -> dict[str, str]:
     }
 
 
+def _login(site: Site, database: str) -> str:
+    return f"host={site.at('postgres')} port={site.ports['postgres']} dbname={database} user=lineage"
+
+
 def _sinks(site: Site) -> dict[str, str]:
     """Who is told: nobody by default."""
     found: dict[str, str] = {}
@@ -53,7 +58,7 @@ def _sinks(site: Site) -> dict[str, str]:
             sinks.OPENMETADATA_TOKEN: site.secrets[OPENMETADATA],
             **_authority(site, sinks.OPENMETADATA_CA, catalog.ca_file),
             sinks.OPENMETADATA_SERVICE: catalog.service,
-            sinks.AIRFLOW_URL: f"http://{site.host}:{site.ports['airflow']}",
+            sinks.AIRFLOW_URL: public_url(site),
         }
     return found
 
@@ -67,7 +72,7 @@ def _catalog(site: Site) -> dict[str, str]:
     if site.settings.catalog.type != "jdbc":
         return {}
     return {
-        options.CATALOG_DATABASE: f"host={site.host} port={site.ports['postgres']} dbname={DATABASE} user=lineage",
+        options.CATALOG_DATABASE: _login(site, DATABASE),
         options.S3_ENDPOINT: s3_endpoint(site),
         options.S3_REGION: REGION,
         options.S3_ACCESS: "lineage",
@@ -79,8 +84,8 @@ def _catalog(site: Site) -> dict[str, str]:
     }
 
 
-def _module(site: Site, name: str) -> list[str]:
-    return [str(site.pythons["lakehold"]), "-m", f"lakehold.lineage.{name}"]
+def _module(site: Site, name: str, *arguments: str) -> list[str]:
+    return [str(site.pythons["lakehold"]), "-m", f"lakehold.lineage.{name}", *arguments]
 
 
 LINEAGE = Component(
@@ -91,13 +96,21 @@ LINEAGE = Component(
     ports={"": 18090},
     needs=("postgres",),
     secrets=("lineage.token", "postgres.lineage", "s3.lineage", f"trino.{OBSERVER}"),
-    before=(Task(name="lineage-migrate", command=lambda site: _module(site, "migrate"), environment=_environment),),
+    before=(
+        Task(
+            name="lineage-migrate",
+            command=lambda site: _module(site, "migrate"),
+            environment=_environment,
+            shared=True,
+            done=lambda site: _module(site, "migrate", "--check"),
+        ),
+    ),
     processes=(
         Process(
             name="lineage",
             command=lambda site: _module(site, "server"),
             environment=_environment,
-            health=lambda site: Http(url=f"http://{site.host}:{site.ports['lineage']}/health"),
+            health=lambda site: Http(url=f"http://{site.itself}:{site.ports['lineage']}/health"),
             memory_mb=250,
             start_seconds=30,
         ),

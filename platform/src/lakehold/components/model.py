@@ -12,6 +12,17 @@ from pathlib import Path
 
 from lakehold.config.settings import Settings
 
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - a pod listens on its own network; its policies say who gets in
+"""What a process of a pod listens on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pods:
+    """Where Airflow's tasks run as pods of their own; ``template`` is the file with the pod they are made from."""
+
+    namespace: str
+    template: Path
+
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
@@ -29,11 +40,24 @@ class Site:
     pythons: Mapping[str, Path]
     ports: Mapping[str, int]
     secrets: Mapping[str, str] = field(repr=False)
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Component → the host name others reach it at; only those that are not on this machine, as in a cluster."""
+    pods: Pods | None = None
+    """In a cluster only; on one machine tasks are processes."""
 
     @property
     def host(self) -> str:
-        """The address everything listens on and is reached at."""
+        """The address everything listens on."""
         return self.settings.bind
+
+    @property
+    def itself(self) -> str:
+        """The address at which a process reaches itself, and others on the same machine."""
+        return "127.0.0.1" if self.host == ANY_ADDRESS else self.host
+
+    def at(self, component: str) -> str:
+        """Return the host name or address a component is reached at."""
+        return self.hosts.get(component, self.itself)
 
     def conf(self, component: str) -> Path:
         """The folder of a component's generated configuration (mode 0700)."""
@@ -94,12 +118,17 @@ class Process:
     command: Callable[[Site], list[str]]
     environment: Callable[[Site], dict[str, str]] = lambda _site: {}
     health: Callable[[Site], Health]
+    alive: Callable[[Site], Probe] | None = None
+    """What a cluster asks before it starts the process again, of one that listens on no port; it must not fail because
+    of somebody else, as a health check may."""
     memory_mb: int
     start_seconds: int = 60
     stop_seconds: int = 15
     stop_signal: str = "TERM"
     unprivileged: bool = False
     """The program refuses to run as root; the local runtime then runs it as ``nobody``."""
+    one_machine: bool = False
+    """It helps others on the same machine, who can do without; a cluster, where each has its own pod, runs none."""
     directory: Callable[[Site], Path] | None = None
     """Working folder, for a program that looks for its files there; the state directory when None."""
 
@@ -115,6 +144,11 @@ class Task:
     """Text given on standard input; the way a secret reaches a command that cannot read it from its environment."""
     timeout_seconds: int = 120
     unprivileged: bool = False
+    shared: bool = False
+    """It changes what all processes share (a database, a store) and not a disk of its component: a Job in a cluster."""
+    done: Callable[[Site], list[str]] | None = None
+    """A command that exits 0 once this version of the task has been carried out, by whomever: where the task is a Job,
+    the component's processes wait for it. It runs with the task's environment and changes nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

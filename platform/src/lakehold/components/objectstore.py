@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lakehold.components.model import Component, Http, Process, Site, Task
+from lakehold.components.objectstore_policy import LOGS
 from lakehold.tables.catalog import REGION, s3_endpoint
 
 ROOT = "root"
@@ -52,7 +53,8 @@ def _folders_command(site: Site) -> list[str]:
 def _bootstrap_command(site: Site) -> list[str]:
     python = str(site.pythons["lakehold"])
     warehouse = site.settings.catalog.warehouse
-    return [python, "-m", "lakehold.components.objectstore_users", s3_endpoint(site), warehouse]
+    logs = [LOGS] if site.pods else []
+    return [python, "-m", "lakehold.components.objectstore_users", s3_endpoint(site), warehouse, *logs]
 
 
 def _bootstrap_environment(site: Site) -> dict[str, str]:
@@ -73,10 +75,12 @@ OBJECTSTORE = Component(
             name="objectstore",
             command=_server_command,
             environment=_environment,
-            health=lambda site: Http(url=f"{s3_endpoint(site)}/health"),
+            health=lambda site: Http(url=f"http://{site.itself}:{site.ports['objectstore']}/health"),
             memory_mb=150,
         ),
     ),
-    after=(Task(name="objectstore-users", command=_bootstrap_command, environment=_bootstrap_environment),),
+    after=(
+        Task(name="objectstore-users", command=_bootstrap_command, environment=_bootstrap_environment, shared=True),
+    ),
 )
 """The object store, as one declaration."""

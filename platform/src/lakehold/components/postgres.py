@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from lakehold.components.model import Component, ConfigFile, Probe, Process, Site, Task
+from lakehold.components.model import ANY_ADDRESS, Component, ConfigFile, Probe, Process, Site, Task
 
 SUPERUSER = "postgres"
 ROLES = ("trino", "spark", "engine", "publisher", "airflow", "lineage")
@@ -21,6 +21,8 @@ postgres=${initdb%initdb}postgres
 password=$cluster.password
 trap 'rm -f "$password"' EXIT
 cat > "$password"
+# A cluster may give a volume's group rights to all that is on it, and then no server starts.
+if [ -d "$cluster" ]; then chmod 0700 "$cluster"; fi
 if [ ! -s "$cluster/PG_VERSION" ]; then
   rm -rf "$cluster.new"
   "$initdb" --pgdata="$cluster.new" --username=postgres --pwfile="$password" --auth=scram-sha-256 \\
@@ -72,7 +74,11 @@ def _server_conf(site: Site) -> str:
     return "".join(f"{key} = '{value.replace(chr(39), chr(39) * 2)}'\n" for key, value in server_settings(site).items())
 
 
-def _hba_conf(_site: Site) -> str:
+def _hba_conf(site: Site) -> str:
+    if site.host == ANY_ADDRESS:
+        return (
+            "# Passwords only; the cluster's network policies say who gets this far.\nhost all all all scram-sha-256\n"
+        )
     return (
         "# Passwords only, and only over the loopback interface the server listens on.\n"
         "host all all 127.0.0.1/32 scram-sha-256\n"
@@ -103,13 +109,13 @@ def _environment(site: Site) -> dict[str, str]:
 def _ready(site: Site) -> Probe:
     python = str(site.pythons["lakehold"])
     return Probe(
-        command=(python, "-m", "lakehold.components.postgres_ready", site.host, str(site.ports["postgres"])),
+        command=(python, "-m", "lakehold.components.postgres_ready", site.itself, str(site.ports["postgres"])),
     )
 
 
 def _roles_command(site: Site) -> list[str]:
     python = str(site.pythons["lakehold"])
-    return [python, "-m", "lakehold.components.postgres_roles", site.host, str(site.ports["postgres"])]
+    return [python, "-m", "lakehold.components.postgres_roles", site.at("postgres"), str(site.ports["postgres"])]
 
 
 def _roles_environment(site: Site) -> dict[str, str]:
@@ -153,6 +159,6 @@ POSTGRES = Component(
             unprivileged=True,
         ),
     ),
-    after=(Task(name="postgres-roles", command=_roles_command, environment=_roles_environment),),
+    after=(Task(name="postgres-roles", command=_roles_command, environment=_roles_environment, shared=True),),
 )
 """PostgreSQL, as one declaration."""

@@ -76,7 +76,7 @@ def properties(site: Site) -> dict[str, str]:
     return {
         "spark.master": f"local[{spark.cores}]",
         "spark.driver.memory": spark.driver_heap,
-        "spark.driver.host": site.host,
+        "spark.driver.host": site.itself,
         "spark.driver.bindAddress": site.host,
         # These two are for who calls spark-submit itself; our operator starts the JVM with `java.args`.
         "spark.driver.extraClassPath": ":".join(_jars(site)),
@@ -148,7 +148,7 @@ def _lineage(site: Site) -> dict[str, str]:
     values = {
         "namespace": "lakehold",
         "transport.type": "http",
-        "transport.url": f"http://{site.host}:{site.ports['lineage']}",
+        "transport.url": f"http://{site.at('lineage')}:{site.ports['lineage']}",
         "transport.endpoint": "/api/v1/lineage",
         "transport.timeoutInMillis": "1000",
         "transport.auth.type": "api_key",

@@ -24,7 +24,12 @@ _BCRYPT = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 def url(site: Site) -> str:
     """Base URL of Trino; there is no plain HTTP."""
-    return f"https://{site.host}:{site.ports['trino']}"
+    return f"https://{site.at('trino')}:{site.ports['trino']}"
+
+
+def _own_url(site: Site) -> str:
+    """Where the server finds itself."""
+    return f"https://{site.itself}:{site.ports['trino']}"
 
 
 _LATE_C2 = (
@@ -64,13 +69,15 @@ def server_properties(site: Site) -> dict[str, str]:
     return {
         "coordinator": "true",
         "node-scheduler.include-coordinator": "true",
-        "discovery.uri": url(site),
+        "discovery.uri": _own_url(site),
         "http-server.http.enabled": "false",
         "http-server.https.enabled": "true",
         "http-server.https.port": str(site.ports["trino"]),
         "http-server.https.keystore.path": str(site.tls / "server.pem"),
         "http-server.authentication.type": "PASSWORD",
         "http-server.log.enabled": "false",
+        # An ingress says who asked, and Trino refuses whoever says so unless it is told to listen.
+        **({"http-server.process-forwarded": "true"} if site.pods else {}),
         "password-authenticator.config-files": str(etc / "password-authenticator.properties"),
         "access-control.config-files": str(etc / "access-control.properties"),
         "event-listener.config-files": str(etc / "lineage.properties"),
@@ -96,7 +103,7 @@ def node_properties(site: Site) -> dict[str, str]:
         "node.id": "lakehold-trino-0",
         "node.data-dir": str(site.data("trino")),
         "node.bind-ip": site.host,
-        "node.internal-address": site.host,
+        "node.internal-address": site.itself,
     }
 
 
@@ -111,7 +118,7 @@ def lineage_properties(site: Site) -> dict[str, str]:
         "http-event-listener.log-created": "true",
         "http-event-listener.log-completed": "true",
         "http-event-listener.connect-ingest-uri": (
-            f"http://{site.host}:{site.ports['lineage']}/api/v1/trino?namespace=lakehold"
+            f"http://{site.at('lineage')}:{site.ports['lineage']}/api/v1/trino?namespace=lakehold"
         ),
         "http-event-listener.connect-http-headers": f"Authorization:Bearer {site.secrets['lineage.token']}",
         # An event that nobody took is sent again after 1, 2, 4, … s: a restart of the service costs none.
@@ -194,7 +201,7 @@ def _environment(site: Site) -> dict[str, str]:
 def _schemas_command(site: Site) -> list[str]:
     catalog = site.settings.catalog
     python = str(site.pythons["lakehold"])
-    address = [site.host, str(site.ports["trino"]), str(site.tls / "ca.pem")]
+    address = [site.at("trino"), str(site.ports["trino"]), str(site.tls / "ca.pem")]
     return [python, "-m", "lakehold.components.trino_schemas", *address, catalog.name, catalog.warehouse]
 
 
@@ -220,7 +227,7 @@ TRINO = Component(
             command=_server_command,
             environment=_environment,
             directory=lambda site: site.conf("trino"),
-            health=lambda site: Http(url=f"{url(site)}/v1/info", contains='"starting":false'),
+            health=lambda site: Http(url=f"{_own_url(site)}/v1/info", contains='"starting":false'),
             memory_mb=2600,
             start_seconds=300,
             stop_seconds=30,
@@ -231,6 +238,7 @@ TRINO = Component(
             name="trino-schemas",
             command=_schemas_command,
             environment=lambda site: {**_environment(site), "LAKEHOLD_TRINO_PASSWORD": site.secrets["trino.admin"]},
+            shared=True,
         ),
     ),
 )

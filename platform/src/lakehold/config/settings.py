@@ -7,6 +7,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+ADDRESS = r"^https?://[^\s/@?#]+(/[^\s@]*)?$"
+"""Without a user or password: addresses are shown and logged."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +35,11 @@ class AirflowSettings(_Section):
     parallelism: int = Field(default=4, ge=1, description="Tasks that run at the same time.")
     dags: Path = Field(default=Path("dags"), description="Folder with DAG files, relative to the checkout.")
     tuned: bool = Field(default=True, description="Use Lakehold's scheduler tuning; false is stock Airflow.")
+    url: str | None = Field(
+        default=None,
+        pattern=ADDRESS,
+        description="Address people open Airflow at, where that is another (a proxy, an ingress).",
+    )
 
 
 class CatalogSettings(_Section):
@@ -82,15 +90,11 @@ class LineageSettings(_Section):
     )
 
 
-_ADDRESS = r"^https?://[^\s/@?#]+(/[^\s@]*)?$"
-"""Without a user or password: addresses are shown and logged."""
-
-
 class OpenLineageSettings(_Section):
     """``[openlineage]``: another OpenLineage endpoint that is sent every event."""
 
     url: str | None = Field(
-        default=None, pattern=_ADDRESS, description="Whole address of an OpenLineage endpoint that is sent every event."
+        default=None, pattern=ADDRESS, description="Whole address of an OpenLineage endpoint that is sent every event."
     )
     token_file: Path | None = Field(default=None, description="File (0600) with that endpoint's bearer token.")
     ca_file: Path | None = Field(
@@ -108,7 +112,7 @@ class OpenMetadataSettings(_Section):
     """``[openmetadata]``: the OpenMetadata that lineage is published to."""
 
     url: str | None = Field(
-        default=None, pattern=_ADDRESS, description="Address of an OpenMetadata that lineage is published to."
+        default=None, pattern=ADDRESS, description="Address of an OpenMetadata that lineage is published to."
     )
     token_file: Path | None = Field(default=None, description="File (0600) with the token of one of its bots.")
     ca_file: Path | None = Field(

@@ -86,19 +86,43 @@ def ensure_schema(database: str) -> list[str]:
     return [migration.name for migration in todo]
 
 
-def main() -> int:
-    """Run from the command line; the database comes from the environment."""
+def missing(database: str) -> list[str]:
+    """Return the names of what this version would still apply; changes nothing."""
+    with psycopg.connect(database, connect_timeout=10) as connection, connection.cursor() as cursor:
+        cursor.execute("SET LOCAL search_path = public")
+        cursor.execute("SELECT to_regclass('migration') IS NOT NULL")
+        row = cursor.fetchone()
+        if row is None or not row[0]:
+            return [migration.name for migration in migrations()]
+        cursor.execute("SELECT number, sha256 FROM migration ORDER BY number")
+        return [migration.name for migration in pending(migrations(), cursor.fetchall())]
+
+
+def _check() -> int:
+    todo = missing(options.database())
+    if not todo:
+        return 0
+    sys.stderr.write(f"The lineage database is not migrated yet: {', '.join(todo)}\n")
+    return StartError.exit_code
+
+
+def _migrate() -> int:
+    applied = ensure_schema(options.database())
+    sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "the schema is up to date\n")
+    return 0
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run from the command line; the database comes from the environment. ``--check`` only looks."""
     try:
-        applied = ensure_schema(options.database())
+        return _check() if "--check" in arguments else _migrate()
     except LakeholdError as problem:
         sys.stderr.write(f"{problem}\n")
         return problem.exit_code
     except psycopg.Error as problem:
         sys.stderr.write(f"The lineage database cannot be migrated.\n  why:    {problem}")
         return StartError.exit_code
-    sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "the schema is up to date\n")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from lakehold.components import certificates
 from lakehold.components.model import Component, Site
 from lakehold.errors import LakeholdError
 from lakehold.local import proc, tls
@@ -177,7 +178,7 @@ def check_certificate(site: Site) -> list[Finding]:
     """Look whether the server certificate is good for some time."""
     end = tls.expiry(site.tls)
     days = (end - dt.datetime.now(dt.UTC)).days if end else 0
-    if days < tls.RENEW_DAYS:
+    if days < certificates.RENEW_DAYS:
         return [
             Finding(
                 subject="certificate",

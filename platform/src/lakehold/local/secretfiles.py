@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
-import string
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from lakehold.components.generated import generate
 from lakehold.components.lineage import OPENLINEAGE, OPENMETADATA
 from lakehold.config.settings import CatalogSettings, Settings
 from lakehold.errors import ConfigError
 from lakehold.local.files import ensure_directory, write_atomic
 from lakehold.tables.catalog import CREDENTIAL, TOKEN
-
-_ALPHABET = string.ascii_letters + string.digits
-"""No character that a URL, a properties file, a shell or JDBC would read as anything but itself."""
-_LENGTH = 40
-"""62^40 is about 238 bits."""
-
-
-def generate(name: str) -> str:
-    """Return a new value for the secret ``name``; a Fernet key has the form Fernet asks for."""
-    if name.endswith(".fernet"):
-        return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
 
 
 def ensure_secrets(folder: Path, names: Iterable[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Make Airflow's database ready: schema, roles, permissions and the first user. Safe to run any number of times.
 
 One process does it all, because importing Airflow takes longer than the work. The password comes on standard input.
+The last step is a mark: :mod:`lakehold.pipelines.prepared` asks for it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from airflow.providers.fab.auth_manager.cli_commands.utils import get_applicatio
 from airflow.utils import db
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 from werkzeug.security import check_password_hash
+
+from lakehold.pipelines import prepared
 
 
 @providers_configuration_loaded  # type: ignore[untyped-decorator]  # Airflow is not installed where mypy runs
@@ -26,6 +29,7 @@ def prepare(user: str, password: str) -> None:
             _create(manager, user, password)
         elif not check_password_hash(known.password, password):
             manager.reset_password(known.id, password)
+    prepared.mark()
 
 
 def _create(manager: object, user: str, password: str) -> None:

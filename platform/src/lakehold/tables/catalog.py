@@ -37,14 +37,13 @@ class Installation(Protocol):
     def secrets(self) -> Mapping[str, str]:
         """Secrets by name."""
 
-    @property
-    def host(self) -> str:
-        """The address everything listens on."""
+    def at(self, component: str) -> str:
+        """Return the address a component is reached at."""
 
 
 def s3_endpoint(site: Installation) -> str:
     """Base URL of the object store."""
-    return f"http://{site.host}:{site.ports['objectstore']}"
+    return f"http://{site.at('objectstore')}:{site.ports['objectstore']}"
 
 
 def trino_catalog_properties(site: Installation) -> dict[str, str]:
@@ -160,7 +159,7 @@ def _pyiceberg_catalog_type(site: Installation) -> dict[str, str]:
     catalog = site.settings.catalog
     if catalog.type == "rest":
         return {"type": "rest", "uri": _rest_uri(catalog), **_rest_login(site)}
-    address = f"{site.host}:{site.ports['postgres']}/{bootstrap.DATABASE}"
+    address = f"{site.at('postgres')}:{site.ports['postgres']}/{bootstrap.DATABASE}"
     return {
         "type": "sql",
         "uri": f"postgresql+psycopg://engine:{quote(site.secrets['postgres.engine'], safe='')}@{address}",
@@ -172,7 +171,7 @@ def _pyiceberg_catalog_type(site: Installation) -> dict[str, str]:
 def publisher_connection(site: Installation) -> str:
     """Return libpq's connection string of the role that publishes; it holds a secret."""
     values = {
-        "host": site.host,
+        "host": site.at("postgres"),
         "port": str(site.ports["postgres"]),
         "dbname": bootstrap.DATABASE,
         "user": PUBLISHER,
@@ -183,7 +182,7 @@ def publisher_connection(site: Installation) -> str:
 
 
 def _jdbc_url(site: Installation) -> str:
-    return f"jdbc:postgresql://{site.host}:{site.ports['postgres']}/{bootstrap.DATABASE}"
+    return f"jdbc:postgresql://{site.at('postgres')}:{site.ports['postgres']}/{bootstrap.DATABASE}"
 
 
 def _warehouse(catalog: CatalogSettings) -> str:

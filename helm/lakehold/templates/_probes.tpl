@@ -1,0 +1,27 @@
+{{/* Probes from a declared health check. Takes root, process and port. A process that is slow to answer is taken out of its
+     Service at once, and started again only when its port has been dead for a minute and a half. */}}
+{{- define "lakehold.probes" -}}
+{{- $host := printf "%s-" (include "lakehold.name" .root) -}}
+startupProbe:
+  {{- toYaml .process.probe | replace "host-of-" $host | nindent 2 }}
+  periodSeconds: 3
+  timeoutSeconds: 10
+  # Twice the declared time: images are pulled before, but a node may start many pods at once.
+  failureThreshold: {{ max 10 (div (mul .process.startSeconds 2) 3) }}
+readinessProbe:
+  {{- toYaml .process.probe | replace "host-of-" $host | nindent 2 }}
+  # Nobody is sent to a process that serves nothing, and its probe is a program.
+  periodSeconds: {{ ternary 5 15 .process.serves }}
+  timeoutSeconds: 10
+  failureThreshold: 2
+livenessProbe:
+  {{- if .process.serves }}
+  tcpSocket:
+    port: {{ .port | int }}
+  {{- else }}
+  {{- toYaml .process.alive | replace "host-of-" $host | nindent 2 }}
+  {{- end }}
+  periodSeconds: 15
+  timeoutSeconds: 10
+  failureThreshold: 6
+{{- end }}

@@ -1,0 +1,98 @@
+"""The site as a process in a pod sees it: paths in its image, other components by their Service, secrets as mounted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lakehold.cluster import layout
+from lakehold.components.model import ANY_ADDRESS, Component, Pods, Site
+from lakehold.config.settings import Settings
+from lakehold.errors import ConfigError
+
+
+def ports(components: Sequence[Component]) -> dict[str, int]:
+    """``<component>`` or ``<component>.<port>`` → port: the declared one, for every pod has an address of its own."""
+    return {
+        f"{part.name}.{name}" if name else part.name: port for part in components for name, port in part.ports.items()
+    }
+
+
+def site(
+    components: Sequence[Component],
+    settings: Settings,
+    *,
+    hosts: Mapping[str, str],
+    namespace: str,
+    secrets: Mapping[str, str],
+) -> Site:
+    """Return the site of a pod. ``hosts`` maps a component to its Service; pure."""
+    environments = {layout.LAKEHOLD, *(name for part in components for name in part.pythons)}
+    return Site(
+        settings=settings,
+        checkout=layout.CHECKOUT,
+        state=layout.STATE,
+        artifacts={pin: layout.STORE / pin for part in components for pin in part.artifacts},
+        pythons={name: layout.python(name) for name in environments},
+        ports=ports(components),
+        secrets=secrets,
+        hosts=hosts,
+        pods=Pods(namespace=namespace, template=layout.GIVEN / layout.TASK),
+    )
+
+
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """Return the settings made of the chart's value ``settings``; :class:`ConfigError` names the path that is wrong."""
+    try:
+        return Settings.model_validate({**values, "bind": ANY_ADDRESS, "state": layout.STATE})
+    except ValidationError as error:
+        problems = [f"settings.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise ConfigError(
+            problems[0] if len(problems) == 1 else f"{len(problems)} values are wrong.",
+            why="" if len(problems) == 1 else "\n          ".join(problems),
+            remedy="correct the chart's values (all of them: docs/reference/chart.md) and upgrade",
+        ) from error
+
+
+class Mounted(Mapping[str, str]):
+    """The secrets of a pod: a file each, and only those its component declares."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, name: str) -> str:
+        """Read one; :class:`ConfigError` when it holds nothing."""
+        path = self._folder / name
+        if not path.is_file():
+            raise KeyError(name)
+        value = path.read_text(encoding="utf-8").strip()
+        if not value:
+            raise ConfigError(
+                f"The secret {name} is empty.",
+                remedy=f"give the key {name} of the installation's Secret a value, and restart the pod",
+            )
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        """Name them all."""
+        return iter(sorted(path.name for path in self._folder.iterdir() if path.is_file()))
+
+    def __len__(self) -> int:
+        """Count them."""
+        return sum(1 for _ in self)
+
+
+def load(components: Sequence[Component], given: Path = layout.GIVEN) -> Site:
+    """Read what the chart mounted into this pod."""
+    described = json.loads((given / "cluster.json").read_text(encoding="utf-8"))
+    return site(
+        components,
+        settings_of(described["settings"]),
+        hosts=described["hosts"],
+        namespace=described["namespace"],
+        secrets=Mounted(given / "secrets"),
+    )

@@ -1,0 +1,104 @@
+"""The facts the templates read are those of the declarations."""
+
+from __future__ import annotations
+
+import pytest
+from lakehold.cluster import layout
+from lakehold.cluster.declared import declared, example, mentioned
+from lakehold.components.model import Component
+from lakehold.components.registry import COMPONENTS
+
+FACTS = declared(COMPONENTS)["components"]
+
+# DESIGN: who talks to whom. A change of it opens a way through the cluster's network policies.
+TALKS = {
+    "postgres": set(),
+    "objectstore": set(),
+    "lineage": {"postgres", "objectstore", "trino"},
+    "trino": {"postgres", "objectstore", "lineage"},
+    # Its processes have pods of their own and find each other by the API server.
+    "airflow": {"postgres", "objectstore", "lineage", "trino", "airflow"},
+}
+
+
+def test_who_talks_to_whom_is_what_we_think_it_is() -> None:
+    assert {name: set(facts["talks"]) for name, facts in FACTS.items()} == TALKS
+
+
+@pytest.mark.parametrize("part", [part for part in COMPONENTS if part.processes], ids=lambda part: part.name)
+def test_a_component_finds_others_by_their_service_only(part: Component) -> None:
+    site = example(COMPONENTS)
+    own = site.ports[part.name]
+    for name, port in site.ports.items():
+        if port != own:
+            assert f"127.0.0.1:{port}" not in mentioned(part, site), f"{part.name} looks for {name} in its own pod"
+
+
+def test_every_process_has_a_probe_and_listens_where_a_kubelet_asks() -> None:
+    for facts in FACTS.values():
+        for process in facts["processes"].values():
+            (kind,) = process["probe"]
+            assert kind in ("exec", "httpGet")
+            if kind == "httpGet":
+                assert process["probe"]["httpGet"]["port"] == facts["port"]
+
+
+def test_an_answer_that_must_be_read_is_asked_for_with_the_authority() -> None:
+    command = FACTS["trino"]["processes"]["trino"]["probe"]["exec"]["command"]
+    assert command[-3:] == ["https://127.0.0.1:18443/v1/info", "/var/lib/lakehold/tls/ca.pem", '"starting":false']
+
+
+def test_a_probe_needs_no_environment_that_its_image_lacks() -> None:
+    command = FACTS["postgres"]["processes"]["postgres"]["probe"]["exec"]["command"]
+    assert command[0] == layout.SYSTEM_PYTHON
+
+
+def test_only_what_changes_its_own_disk_runs_in_a_component_s_pod() -> None:
+    assert FACTS["postgres"]["init"] == ["postgres-initdb"]
+    assert set(FACTS["postgres"]["jobs"]) == {"postgres-roles"}
+    assert FACTS["lineage"]["init"] == []
+    assert FACTS["lineage"]["waits"] == ["lineage-migrate"]
+    assert FACTS["airflow"]["waits"] == ["airflow-prepare"]
+
+
+def test_a_job_waits_for_what_its_work_is_done_on() -> None:
+    needs = {task: job["needs"] for facts in FACTS.values() for task, job in facts["jobs"].items()}
+    assert needs == {
+        "postgres-roles": ["postgres"],
+        "objectstore-users": ["objectstore"],
+        "lineage-migrate": ["postgres"],
+        "trino-schemas": ["postgres", "objectstore", "trino"],
+        "airflow-prepare": ["postgres"],
+    }
+
+
+def test_only_who_shows_the_certificate_is_given_its_key() -> None:
+    assert {name: facts["tls"] for name, facts in FACTS.items()} == {
+        "postgres": "", "objectstore": "", "lineage": "client", "trino": "server", "airflow": "client",
+    }  # fmt: skip
+
+
+def test_who_listens_nowhere_says_when_it_is_dead_and_not_that_others_are() -> None:
+    for name in ("airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"):
+        process = FACTS["airflow"]["processes"][name]
+        assert not process["serves"]
+        assert process["alive"]["exec"]["command"][-1] == "--unless-unknown"
+        assert process["probe"]["exec"]["command"][-1] != "--unless-unknown"
+
+
+def test_what_only_helps_on_one_machine_is_not_run() -> None:
+    assert set(FACTS["airflow"]["processes"]) == {
+        "airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer",
+    }  # fmt: skip
+
+
+def test_a_task_has_the_secrets_of_what_it_is_configured_for() -> None:
+    tasks = declared(COMPONENTS)["tasks"]
+    assert tasks["configured"] == ["airflow-task", "spark"]
+    assert {"postgres.spark", "s3.engine", "lineage.token"} <= set(tasks["secrets"])
+    assert not {"postgres.superuser", "postgres.airflow", "s3.root", "trino.admin"} & set(tasks["secrets"])
+    assert not [name for name in tasks["secrets"] if name.startswith("airflow.")]
+
+
+def test_no_secret_is_among_the_facts() -> None:
+    assert "secret-" not in str(declared(COMPONENTS))
