@@ -37,9 +37,11 @@ def plan(part: Component, site: Site) -> Plan:
     files = {site.conf(part.name) / file.path: file.text for file in part.files(site)}
     for one in (*part.before, *part.processes, *part.after):
         files[layout.RUN / f"{one.name}.json"] = json.dumps(_started(one, site), indent=2) + "\n"
-        if isinstance(one, Task) and one.done is not None:
-            check = {**_started(one, site), "command": one.done(site), "stdin": ""}
-            files[layout.RUN / f"{one.name}.done.json"] = json.dumps(check, indent=2) + "\n"
+        questions = {"done": one.done, "fits": one.fits} if isinstance(one, Task) else {}
+        for question, command in questions.items():
+            if command is not None:
+                asked = {**_started(one, site), "command": command(site), "stdin": ""}
+                files[layout.RUN / f"{one.name}.{question}.json"] = json.dumps(asked, indent=2) + "\n"
     folders = [*owned, site.temporary, site.state / "work" / "home", site.tls, layout.RUN]
     return Plan(folders=tuple(dict.fromkeys([*folders, *(path.parent for path in files)])), files=files)
 
