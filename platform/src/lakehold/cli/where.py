@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -17,7 +17,7 @@ from lakehold.cluster.commands import RELEASE, Cluster
 from lakehold.components.model import Site
 from lakehold.errors import ConfigError
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+_Verb = Callable[..., Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +59,12 @@ def _folder() -> Path:
         return Path.cwd()
 
 
-def anywhere(command: _F) -> _F:
+def anywhere(command: _Verb) -> _Verb:
     """Give a verb of this machine ``--context`` and its companions; it takes them as ``where``."""
     return _with_options(command, required=False)
 
 
-def in_cluster(command: _F) -> _F:
+def in_cluster(command: _Verb) -> _Verb:
     """Give a verb of clusters ``--context``, which it cannot do without; it takes a ``cluster``."""
 
     @wraps(command)
@@ -75,10 +75,10 @@ def in_cluster(command: _F) -> _F:
         with reach.remedies(cluster):
             return command(cluster=cluster, **arguments)
 
-    return _with_options(with_cluster, required=True)  # type: ignore[return-value]  # a decorator of click's options
+    return _with_options(with_cluster, required=True)
 
 
-def _with_options(command: Any, *, required: bool) -> Any:
+def _with_options(command: _Verb, *, required: bool) -> _Verb:
     @wraps(command)
     def with_where(*, context: str | None, namespace: str | None, release: str | None, **arguments: Any) -> Any:
         return command(where=Where(context=context, namespace=namespace, release=release), **arguments)
@@ -89,6 +89,7 @@ def _with_options(command: Any, *, required: bool) -> Any:
         click.option("--namespace", metavar="NAME", help="Namespace of the release; by default the context's own."),
         click.option("--release", metavar="NAME", help=f"Release of the chart.  [default: {RELEASE}]"),
     ]
+    decorated: _Verb = with_where
     for option in reversed(options):
-        with_where = option(with_where)
-    return with_where
+        decorated = option(decorated)
+    return decorated

@@ -37,7 +37,7 @@ def stored(environ: Mapping[str, str] = os.environ) -> dict[str, list[str]]:
         for table in _SCHEMAS:
             row = database.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
             if row is not None and row[0]:
-                rows = database.execute(f'SELECT version_num FROM "{table}"').fetchall()  # type: ignore[arg-type]  # noqa: S608 - a constant
+                rows = database.execute(f'SELECT version_num FROM "{table}"').fetchall()  # noqa: S608 - a constant
                 found[table] = [str(one) for (one,) in rows]
     return found
 
