@@ -68,7 +68,7 @@ outdated: ## Say which pins are behind their registries.
 	@$(LAKEHOLD) pins outdated
 
 locks: setup ## Resolve platform/locks/*.in again (needs the network; review the difference).
-	@set -e; for name in bootstrap lakehold dev airflow dbt engine; do echo "locking $$name"; (cd platform/locks && \
+	@set -e; for name in bootstrap lakehold dev airflow airflow-cluster dbt engine; do echo "locking $$name"; (cd platform/locks && \
 	  ../../.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 	    --output-file $$name.txt $$name.in); done
 

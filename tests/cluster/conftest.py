@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_values import CHART, NAMESPACE, RELEASE
+from chart_values import CHART, TEMPLATE
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -31,7 +31,7 @@ def template(helm: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(profile: str = "trial", *sets: str) -> subprocess.CompletedProcess[str]:
         values = ["--values", str(CHART / "profiles" / f"{profile}.yaml")]
         given = [word for one in sets for word in ("--set", one)]
-        command = [helm, "template", RELEASE, str(CHART), "--namespace", NAMESPACE, *values, *given]
+        command = [helm, *TEMPLATE, *values, *given]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     return run

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_values import CHART, NAMESPACE, RELEASE, values
+from chart_values import TEMPLATE, values
 from hypothesis import HealthCheck, given, settings
 
 
@@ -30,7 +30,7 @@ def texts(node: Any, key: str) -> list[Any]:
 @given(given_values=values())
 def test_any_values_that_fit_are_rendered_whole(helm: str, file: Path, given_values: dict[str, Any]) -> None:
     file.write_text(yaml.safe_dump(given_values), encoding="utf-8")
-    command = [helm, "template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", str(file)]
+    command = [helm, *TEMPLATE, "--values", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     objects = [one for one in yaml.safe_load_all(done.stdout) if one]

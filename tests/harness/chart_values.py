@@ -10,6 +10,8 @@ from lakehold.cluster.chart import schema
 
 CHART = Path(__file__).resolve().parents[2] / "helm" / "lakehold"
 RELEASE, NAMESPACE = "demo", "lake"
+TEMPLATE = ["template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-version", "1.30.0"]
+"""Arguments of Helm that render the chart for the oldest Kubernetes it is for."""
 
 _PRINTABLE = st.characters(min_codepoint=32, max_codepoint=126)
 _SCHEMA = schema()

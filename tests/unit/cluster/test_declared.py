@@ -86,6 +86,12 @@ def test_who_listens_nowhere_says_when_it_is_dead_and_not_that_others_are() -> N
         assert process["probe"]["exec"]["command"][-1] != "--unless-unknown"
 
 
+def test_what_only_helps_on_one_machine_is_not_run() -> None:
+    assert set(FACTS["airflow"]["processes"]) == {
+        "airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer",
+    }  # fmt: skip
+
+
 def test_a_task_has_the_secrets_of_what_it_is_configured_for() -> None:
     tasks = declared(COMPONENTS)["tasks"]
     assert tasks["configured"] == ["airflow-task", "spark"]

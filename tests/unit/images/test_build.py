@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from lakehold.errors import ArtifactError
+from lakehold.errors import ArtifactError, ConfigError
 from lakehold.images import layers as layers_module
-from lakehold.images.build import Built, build
+from lakehold.images.build import build
 from lakehold.images.debian import Package
 from lakehold.images.layer import Entry
 from lakehold.images.layers import Inputs
 from lakehold.images.recipes import DebianSet, Image, Recipes
+from lakehold.images.results import Built
 from lakehold.release import manifest
 from lakehold.release.pinsfile import parse_pins
 from lakehold.release.store import Store
@@ -37,6 +38,7 @@ RECIPES = Recipes(
         "static": DebianSet(reason="r", packages=("base",)),
         "python": DebianSet(reason="r", packages=("python", "loader"), on=("static",)),
     },
+    licences=dict.fromkeys(DEBS, "MIT"),
     images={
         "thing": Image(summary="A thing", debian=("static", "python"), artifacts=("thing",), command=("{thing}", "-v")),
         "other": Image(summary="Another", debian=("static", "python"), rooms=("dags",)),
@@ -167,6 +169,36 @@ def test_a_change_of_the_checkout_is_another_image(inputs: Inputs, tmp_path: Pat
     assert digest(build(inputs, ["thing"], tmp_path / "out")) == before
     (inputs.checkout / "platform" / "src" / "own" / "one.py").write_text("ONE = 2\n")
     assert digest(build(inputs, ["thing"], tmp_path / "out")) != before
+
+
+def test_a_layer_that_another_one_replaced_is_removed(inputs: Inputs, tmp_path: Path) -> None:
+    build(inputs, ["thing", "other"], tmp_path / "out")
+    before = blobs(inputs)
+    (inputs.checkout / "dags" / "day.py").write_text("ONE = 2\n")
+    build(inputs, ["other"], tmp_path / "out")
+    after = blobs(inputs)
+    assert len(after) == len(before)
+    # What no image of this build has stays for those that have it.
+    assert len(before.keys() - after.keys()) == 1
+
+
+def test_what_is_said_of_the_images_is_true_after_a_build_of_some(inputs: Inputs, tmp_path: Path) -> None:
+    build(inputs, ["thing", "other"], tmp_path / "out")
+    before = {one["name"]: one for one in json.loads((tmp_path / "out" / "images.json").read_text())}
+    (inputs.checkout / "dags" / "day.py").write_text("ONE = 2\n")
+    build(inputs, ["other"], tmp_path / "out")
+    after = {one["name"]: one for one in json.loads((tmp_path / "out" / "images.json").read_text())}
+    assert after["thing"] == before["thing"]
+    assert after["other"]["tag"] != before["other"]["tag"]
+    (tmp_path / "out" / "thing.tar").unlink()
+    build(inputs, ["other"], tmp_path / "out")
+    assert [one["name"] for one in json.loads((tmp_path / "out" / "images.json").read_text())] == ["other"]
+
+
+def test_no_image_has_a_package_whose_licence_nobody_knows(inputs: Inputs, tmp_path: Path) -> None:
+    silent = RECIPES.model_copy(update={"licences": {"base": "MIT", "python": "MIT"}})
+    with pytest.raises(ConfigError, match="licences: loader"):
+        build(replace(inputs, recipes=silent), ["thing"], tmp_path / "out")
 
 
 def test_a_package_that_was_changed_in_the_store_is_noticed(inputs: Inputs, tmp_path: Path) -> None:

@@ -61,8 +61,15 @@ def test_every_document_leads_to_the_next(layers: list[Layer]) -> None:
         return content
 
     assert json.loads(found["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
-    (image,) = json.loads(found["index.json"])["manifests"]
-    assert image["annotations"]["io.containerd.image.name"] == "localhost/lakehold/trino:1.2.3"
+    image, same = json.loads(found["index.json"])["manifests"]
+    assert image["digest"] == same["digest"]
+    names = [one["annotations"]["io.containerd.image.name"] for one in (image, same)]
+    short = image["digest"].removeprefix("sha256:")[:12]
+    assert names == ["localhost/lakehold/trino:1.2.3", f"localhost/lakehold/trino:1.2.3-{short}"]
+    assert [one["annotations"]["org.opencontainers.image.ref.name"] for one in (image, same)] == [
+        "1.2.3",
+        f"1.2.3-{short}",
+    ]
     manifest = json.loads(blob(image))
     configuration = json.loads(blob(manifest["config"]))
     assert [list(tar_names(blob(layer))) for layer in manifest["layers"]] == [["first"], ["second"]]
@@ -78,7 +85,8 @@ def tar_names(layer: bytes) -> list[str]:
 def test_the_same_archive_is_one_for_docker(layers: list[Layer]) -> None:
     found = archived(layers)
     (image,) = json.loads(found["manifest.json"])
-    assert image["RepoTags"] == ["localhost/lakehold/trino:1.2.3"]
+    digest = json.loads(found["index.json"])["manifests"][0]["digest"]
+    assert image["RepoTags"] == list(DESCRIPTION.references(digest))
     assert json.loads(found[image["Config"]])["os"] == "linux"
     assert [path in found for path in image["Layers"]] == [True, True]
 

@@ -22,7 +22,8 @@ def test_an_image_has_what_its_component_declares(part: Component) -> None:
     image = RECIPES.image(layout.IMAGES[part.name])
     assert set(part.artifacts) <= set(image.artifacts)
     # What the platform's own environment does for a component runs in the platform's image.
-    assert {name for name in part.pythons if name != layout.LAKEHOLD} <= set(image.envs)
+    pythons = {layout.ENVIRONMENTS.get(name, name) for name in part.pythons if name != layout.LAKEHOLD}
+    assert pythons <= set(image.envs)
 
 
 def test_spark_has_the_same_in_its_image_and_in_the_workers() -> None:

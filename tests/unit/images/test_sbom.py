@@ -127,6 +127,12 @@ def test_the_list_for_people_has_a_line_a_part() -> None:
     assert sbom.licence_list(parts).decode() == "alpha 1.2.3: BSD, MIT\ngamma 3.0: not stated\n"
 
 
+def test_a_licence_that_was_read_by_hand_is_for_those_that_are_silent() -> None:
+    parts = [*sbom.of_lock(LOCK, {"alpha": Licence(expression="BSD-2-Clause")}), *jars.parts("x.jar", "1" * 64, [])]
+    found = contents.stated(parts, {"alpha": "MIT", "gamma": "ISC"})
+    assert [str(part.licence) for part in found] == ["BSD-2-Clause", "ISC", "not stated"]
+
+
 def test_an_environment_that_is_not_its_lock_has_no_bill(tmp_path: Path) -> None:
     site = tmp_path / "lib" / "python3.11" / "site-packages"
     for name in ("alpha-1.2.3", "gamma-3.0"):

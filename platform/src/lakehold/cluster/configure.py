@@ -35,7 +35,9 @@ def plan(part: Component, site: Site) -> Plan:
     """Return the folders and files a pod with this component needs; pure."""
     owned = [site.conf(part.name), site.data(part.name), *(site.state / name for name in part.owns)]
     files = {site.conf(part.name) / file.path: file.text for file in part.files(site)}
-    for one in (*part.before, *part.processes, *part.after):
+    processes = [one for one in part.processes if not one.one_machine]
+    started: tuple[Process | Task, ...] = (*part.before, *processes, *part.after)
+    for one in started:
         files[layout.RUN / f"{one.name}.json"] = json.dumps(_started(one, site), indent=2) + "\n"
         for question, command in _questions(one, site).items():
             asked = {**_started(one, site), "command": command, "stdin": ""}

@@ -80,7 +80,7 @@ def _component(part: Component, running: Sequence[Component], site: Site) -> dic
         "waits": [task.name for task in part.before if task.shared and task.done is not None],
         "needs": list(part.needs),
         "jobs": {task.name: _job(task, part, site) for task in (*part.before, *part.after) if task.shared},
-        "processes": {process.name: _process(process, part, site) for process in part.processes},
+        "processes": {one.name: _process(one, part, site) for one in part.processes if not one.one_machine},
     }
 
 

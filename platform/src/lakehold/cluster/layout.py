@@ -18,6 +18,9 @@ PYTHON_VERSION = "3.11"
 """The Python of Debian 12, and of every environment."""
 SYSTEM_PYTHON = "/usr/bin/python3.11"
 
+ENVIRONMENTS: Mapping[str, str] = {"airflow": "airflow-cluster"}
+"""Environment of the declarations → the one that images have in its place: the same versions, and what pods need."""
+
 STATE = Path("/var/lib/lakehold")
 """The state directory of a pod; what is to last is mounted into it."""
 GIVEN = Path("/etc/lakehold")
@@ -48,4 +51,5 @@ IMAGES: Mapping[str, str] = {
 
 def python(environment: str) -> Path:
     """Return the interpreter of an environment; the version is in the folder's name, as in the store of a machine."""
-    return ENVS / f"{environment}-py{PYTHON_VERSION}" / "bin" / "python"
+    name = ENVIRONMENTS.get(environment, environment)
+    return ENVS / f"{name}-py{PYTHON_VERSION}" / "bin" / "python"

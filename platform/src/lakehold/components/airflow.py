@@ -215,6 +215,7 @@ AIRFLOW = Component(
             environment=_engine_environment,
             health=_engine_health,
             memory_mb=300,
+            one_machine=True,
         ),
     ),
 )

@@ -127,6 +127,8 @@ class Process:
     stop_signal: str = "TERM"
     unprivileged: bool = False
     """The program refuses to run as root; the local runtime then runs it as ``nobody``."""
+    one_machine: bool = False
+    """It helps others on the same machine, who can do without; a cluster, where each has its own pod, runs none."""
     directory: Callable[[Site], Path] | None = None
     """Working folder, for a program that looks for its files there; the state directory when None."""
 

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lakehold import __version__
 from lakehold.cluster import layout
 from lakehold.errors import ConfigError
 from lakehold.images import apt, oci, sbom
-from lakehold.images.contents import debian_parts, parts_of
-from lakehold.images.layers import Inputs, Layers, debs
+from lakehold.images.contents import debian_parts, parts_of, stated
+from lakehold.images.layers import Inputs, Layers, debs, prune
 from lakehold.images.oci import Description, Layer
 from lakehold.images.recipes import Image, command, variables
+from lakehold.images.results import Built, record
 from lakehold.images.sbom import Part
 from lakehold.release.locking import locked
 
 OWN_LICENCE = "Apache-2.0"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Built:
-    """An image in the folder of results; ``digest`` is what a cluster should name it by, once it is in a registry."""
-
-    name: str
-    reference: str
-    digest: str
-    archive: str
-    archive_sha256: str
-    size: int
-
-
 def build(inputs: Inputs, names: Iterable[str], out: Path) -> list[Built]:
-    """Build images into ``out``: an archive, an SBOM and a list of licences each, and ``images.json`` over all."""
+    """Build images into ``out``: an archive, an SBOM and a list of licences each, and what is said of all of them."""
     _check_python()
     images = {name: inputs.recipes.image(name) for name in names}
     inputs.store.ensure(
@@ -51,7 +38,8 @@ def build(inputs: Inputs, names: Iterable[str], out: Path) -> list[Built]:
         layers = Layers(inputs, Path(scratch))
         packages = debian_parts(inputs.packages, {name: layers.unpacked(name) for name in inputs.recipes.debian})
         built = [_image(inputs, layers, packages, name, image, out) for name, image in images.items()]
-    (out / "images.json").write_text(json.dumps([asdict(one) for one in built], indent=1) + "\n", encoding="utf-8")
+        prune(inputs.folder)
+        record(out, built)
     return built
 
 
@@ -73,7 +61,7 @@ def describe(inputs: Inputs, name: str, image: Image) -> Description:
 def _image(
     inputs: Inputs, layers: Layers, packages: Mapping[str, list[Part]], name: str, image: Image, out: Path
 ) -> Built:
-    parts = parts_of(image, inputs.store, packages)
+    parts = stated(parts_of(image, inputs.store, packages), inputs.recipes.licences)
     bill = sbom.document(name=name, version=__version__, created=inputs.recipes.created, parts=parts)
     licences = sbom.licence_list(parts)
     (out / f"{name}.cdx.json").write_bytes(bill)
@@ -89,10 +77,12 @@ def _archive(description: Description, layers: Sequence[Layer], out: Path) -> Bu
     with draft.open("wb") as file:
         written = oci.archive(description, layers, file)
     draft.replace(target)
+    digest = oci.digest(oci.manifest(oci.config(description, layers), layers, description))
     return Built(
         name=description.name,
-        reference=description.reference,
-        digest=oci.digest(oci.manifest(oci.config(description, layers), layers, description)),
+        tag=description.tags(digest)[-1],
+        references=description.references(digest),
+        digest=digest,
         archive=target.name,
         archive_sha256=written.sha256,
         size=written.size,

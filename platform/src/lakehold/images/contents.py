@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from lakehold.errors import ArtifactError
+from lakehold.errors import ArtifactError, ConfigError
 from lakehold.images import jars, sbom, trees
 from lakehold.images.debian import Package
 from lakehold.images.layer import Entry
 from lakehold.images.recipes import Image
 from lakehold.images.sbom import Licence, Part
 from lakehold.release.store import Store
+
+_PACKAGES = ("pkg:deb/", "pkg:pypi/")
+"""Beginnings of the names of what was packaged by somebody who states a licence."""
 
 
 def parts_of(image: Image, store: Store, debian: Mapping[str, list[Part]]) -> list[Part]:
@@ -28,11 +32,30 @@ def parts_of(image: Image, store: Store, debian: Mapping[str, list[Part]]) -> li
     return found
 
 
+def stated(parts: Iterable[Part], licences: Mapping[str, str]) -> list[Part]:
+    """The parts, with ``licences`` (SPDX, by name) where they are silent (pure).
+
+    :class:`ConfigError` names a Debian or Python package without any; of what is inside jars nobody is asked.
+    """
+    found = []
+    for part in parts:
+        if part.licence == Licence() and part.purl.startswith(_PACKAGES):
+            if part.name not in licences:
+                raise ConfigError(
+                    f"docker/images.toml: licences: {part.name} is not there.",
+                    why="it does not say in a form programs can read what its licence is",
+                    remedy="read its copyright file or its METADATA, and add the SPDX expression",
+                )
+            part = replace(part, licence=Licence(expression=licences[part.name]))
+        found.append(part)
+    return found
+
+
 def python_parts(lock: str, folder: Path) -> list[Part]:
     """The packages of an environment; :class:`ArtifactError` when what is installed is not what its lock says."""
     licences: dict[str, Licence] = {}
     for metadata in sorted(folder.glob("lib/python3*/site-packages/*.dist-info/METADATA")):
-        name = canonicalize_name(metadata.parent.name.rpartition("-")[0])
+        name = canonicalize_name(metadata.parent.name.removesuffix(".dist-info").rpartition("-")[0])
         licences[name] = sbom.python_licence(metadata.read_text(encoding="utf-8", errors="replace"))
     if other := sorted(sbom.locked(lock).keys() ^ licences.keys()):
         raise ArtifactError(

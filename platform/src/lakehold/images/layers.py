@@ -1,8 +1,8 @@
 """The layers images are made of; one whose inputs are the same as before is not written again.
 
-    <store>/images/debian/<sum>.deb          packages
-    <store>/images/blobs/<sum>               layers
-    <store>/images/layers/<key>.json         which inputs gave which layer
+    <store>/images/debian/<sum>.deb            packages
+    <store>/images/blobs/<sum>                 layers
+    <store>/images/layers/<name>/<key>.json    which inputs gave which layer: the newest of each name
 
 All of it can be removed while nothing is built; it is made again.
 """
@@ -18,8 +18,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lakehold.cluster import layout
 from lakehold.errors import ArtifactError
-from lakehold.images import apt, bytecode, deb, system, trees
+from lakehold.images import apt, bytecode, deb, layer, system, trees
 from lakehold.images.debian import Package
 from lakehold.images.layer import Entry, write
 from lakehold.images.oci import Layer
@@ -122,12 +123,14 @@ class Layers:
         if name in self._done:
             return self._done[name]
         folder = self._inputs.folder
-        recipe = json.dumps([name, list(key), self._inputs.recipes.epoch, _code()])
-        record = folder / "layers" / f"{hashlib.sha256(recipe.encode()).hexdigest()}.json"
+        recipe = json.dumps([list(key), self._inputs.recipes.epoch, _code()])
+        record = folder / "layers" / name / f"{hashlib.sha256(recipe.encode()).hexdigest()}.json"
         known: dict[str, Any] = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
         if not known or self._inputs.again or not (folder / "blobs" / known["sha256"]).is_file():
             known = self._write(name, known.get("sha256"), entries)
             record.parent.mkdir(parents=True, exist_ok=True)
+            for former in record.parent.iterdir():
+                former.unlink()
             record.write_text(json.dumps(known), encoding="utf-8")
         blob = folder / "blobs" / known["sha256"]
         self._done[name] = Layer(name=name, sha256=known["sha256"], size=known["size"], blob=blob)
@@ -184,7 +187,16 @@ def debs(inputs: Inputs) -> Path:
     return inputs.folder / "debian"
 
 
+def prune(folder: Path) -> None:
+    """Remove the layers in ``folder`` that nothing names any more: another one took their place."""
+    named = {json.loads(record.read_text(encoding="utf-8"))["sha256"] for record in folder.glob("layers/*/*.json")}
+    for blob in (folder / "blobs").iterdir():
+        if blob.name not in named:
+            blob.unlink()
+
+
 def _code() -> str:
-    """A sum over this package: layers made by other code are made again."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    """A sum over what decides on a layer's bytes: layers made by other code are made again."""
+    modules = (bytecode, deb, layer, layout, system, trees)
+    files = [Path(__file__), *(Path(str(module.__file__)) for module in modules)]
     return hashlib.sha256("".join(manifest.sha256(file) for file in files).encode()).hexdigest()

@@ -20,6 +20,8 @@ _INDEX = "application/vnd.oci.image.index.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 """Not compressed: a digest must not depend on the version of a compressor. Registries' tools compress on the way."""
 _LABEL = "org.opencontainers.image"
+_SHORT = 12
+"""Digits of a digest that are enough to tell a version's images apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +47,13 @@ class Description:
     command: Sequence[str] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def reference(self) -> str:
-        """The name a runtime knows it by once it is loaded."""
-        return f"localhost/lakehold/{self.name}:{self.version}"
+    def tags(self, digest: str) -> tuple[str, str]:
+        """The version, and one that no other image has."""
+        return self.version, f"{self.version}-{digest.removeprefix('sha256:')[:_SHORT]}"
+
+    def references(self, digest: str) -> tuple[str, ...]:
+        """The names a runtime knows it by once it is loaded."""
+        return tuple(f"localhost/lakehold/{self.name}:{tag}" for tag in self.tags(digest))
 
 
 def config(description: Description, layers: Sequence[Layer]) -> bytes:
@@ -127,19 +132,20 @@ def archive(description: Description, layers: Sequence[Layer], out: Out) -> Writ
     """Write one tar that is an OCI layout and a docker-archive at once."""
     configuration = config(description, layers)
     document = manifest(configuration, layers, description)
-    names = {
-        "io.containerd.image.name": description.reference,
-        f"{_LABEL}.ref.name": description.version,
-    }
+    of = digest(document)
+    names = [
+        {"io.containerd.image.name": reference, f"{_LABEL}.ref.name": tag}
+        for tag, reference in zip(description.tags(of), description.references(of), strict=True)
+    ]
     index = {
         "schemaVersion": 2,
         "mediaType": _INDEX,
-        "manifests": [{**_descriptor(_MANIFEST, document), "annotations": names}],
+        "manifests": [{**_descriptor(_MANIFEST, document), "annotations": one} for one in names],
     }
     docker = [
         {
             "Config": _blob(digest(configuration)),
-            "RepoTags": [description.reference],
+            "RepoTags": list(description.references(of)),
             "Layers": [_blob(f"sha256:{layer.sha256}") for layer in layers],
         }
     ]

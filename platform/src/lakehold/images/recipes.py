@@ -22,7 +22,13 @@ PLATFORM_ENV = EnvPin(
     disk=500_000_000,
     reason="The command and the lineage service; on one machine it is the checkout's .venv.",
 )
-"""The environment that only images need from the store."""
+AIRFLOW_ENV = EnvPin(
+    name="airflow-cluster",
+    disk=2_000_000_000,
+    reason="Airflow as on one machine, with what pods, Git and an outside S3 need besides.",
+)
+IMAGE_ENVS = (PLATFORM_ENV, AIRFLOW_ENV)
+"""The environments that only images need from the store."""
 
 _Text = Annotated[str, Field(min_length=1)]
 _Names = tuple[_Text, ...]
@@ -64,6 +70,8 @@ class Recipes(_Strict):
     created: datetime
     debian: Mapping[str, DebianSet]
     images: Mapping[str, Image]
+    licences: Mapping[str, _Text] = {}
+    """SPDX expressions of the packages that do not state their licence in a form a program can read."""
 
     @model_validator(mode="after")
     def _sets(self) -> Recipes:
@@ -113,8 +121,8 @@ def load_recipes(path: Path = RECIPES) -> Recipes:
 
 
 def with_platform(pins: Pins) -> Pins:
-    """The pins, and the environment that only images need."""
-    return pins.model_copy(update={"envs": {**pins.envs, PLATFORM_ENV.name: PLATFORM_ENV}})
+    """The pins, and the environments that only images need."""
+    return pins.model_copy(update={"envs": {**pins.envs, **{env.name: env for env in IMAGE_ENVS}}})
 
 
 def variables(image: Image, pins: Pins) -> dict[str, str]:
