@@ -14,7 +14,7 @@ from lakehold.cluster.chart import CHART
 from lakehold.cluster.commands import Chart
 from lakehold.errors import ConfigError
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(path_type=Path)
 
 
 def takes_chart(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,6 +26,9 @@ def takes_chart(command: Callable[..., Any]) -> Callable[..., Any]:
         **arguments: Any,
     ) -> Any:  # fmt: skip
         where = chart or str(Context().checkout / CHART)
+        for path in values:
+            if not path.is_file():
+                raise ConfigError(f"there is no file {path}.", remedy="name a file with values, or leave --values out")
         given = (*([_profile(where, profile)] if profile else []), *values)
         return command(chart=Chart(chart=where, values=given, sets=sets, version=version or ""), **arguments)
 
