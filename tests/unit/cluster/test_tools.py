@@ -42,6 +42,7 @@ def test_an_upgrade_keeps_the_values_given_before_and_a_plan_changes_nothing() -
     ("said", "kind", "what"),
     [
         ('error: context "prod" does not exist', ConfigError, "no such context"),
+        ("error: cannot locate context prod", ConfigError, "no such context"),
         (
             "The connection to the server 10.0.0.1:6443 was refused - did you specify",
             NotRunningError,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lakehold.cluster import follow, trouble, watch
 from lakehold.cluster.commands import Cluster
+from lakehold.errors import NotRunningError, StartError
 
 CLUSTER = Cluster(context="prod", namespace="data", release="lakehold")
 
@@ -176,3 +177,49 @@ def test_without_a_known_cause_one_is_sent_to_the_logs_of_that_cluster() -> None
     assert trouble.judge(part, pod(), [], [], CLUSTER).remedy.startswith(
         "lakehold logs trino --context prod --namespace data"
     )
+
+
+class Answers:
+    """What the cluster answers, one after the other; the last one from then on."""
+
+    def __init__(self, *answers: Any) -> None:
+        self._answers, self.now = list(answers), 0.0
+
+    def __call__(self, _cluster: Cluster) -> Any:
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def followed(monkeypatch: pytest.MonkeyPatch, *answers: Any, seconds: float = 900.0) -> list[str]:
+    said = Answers(*answers)
+    monkeypatch.setattr(follow, "items", said)
+    return [part.text for part in follow.follow(CLUSTER, seconds=seconds, clock=said.clock, sleep=said.sleep)]
+
+
+GONE = NotRunningError("the cluster does not answer.")
+
+
+def test_one_follows_until_all_of_it_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = followed(monkeypatch, [deployment(0), pod()], GONE, [deployment(0), pod()], [deployment(1)])
+    assert texts == ["0 of 1 ready: trino runs", "1 of 1 ready"]
+
+
+def test_a_cluster_that_stays_away_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotRunningError, match="does not answer"):
+        followed(monkeypatch, [deployment(0)], GONE)
+
+
+def test_what_is_not_ready_in_time_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = trouble.Trouble(pod="trino-1", text="it runs", events=(), log=("slowly",), remedy="wait")
+    monkeypatch.setattr(trouble, "examine", lambda _cluster, _part: found)
+    with pytest.raises(StartError, match="It was not ready after 10 s") as raised:
+        followed(monkeypatch, [deployment(0), pod()], seconds=10)
+    assert "| slowly" in raised.value.why

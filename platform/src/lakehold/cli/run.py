@@ -17,7 +17,7 @@ from rich.text import Text
 from lakehold.cli.context import ERR, OUT
 from lakehold.cli.where import Where, anywhere
 from lakehold.components.airflow import ADMIN
-from lakehold.components.airflow_config import url
+from lakehold.components.airflow_config import public_url, url
 from lakehold.components.model import Site
 from lakehold.errors import NotRunningError, RunFailedError
 from lakehold.pipelines.client import FINISHED, AirflowClient, Interval, Run, TaskState
@@ -79,7 +79,7 @@ def _interval(first: datetime | None, until: datetime | None) -> Interval | None
 
 def client(site: Site) -> AirflowClient:
     """Log in to the installation's Airflow."""
-    return AirflowClient(url(site), ADMIN, site.secrets["airflow.admin"])
+    return AirflowClient(url(site), ADMIN, site.secrets["airflow.admin"], public=public_url(site))
 
 
 def follow(airflow: AirflowClient, run: Run, console: Console) -> None:

@@ -62,7 +62,8 @@ def sql(where: Where, statement: str, form: str, user: str, schema: str | None) 
             raise RunFailedError(
                 f"Trino refused the statement: {_reason(error.failure_info) or error.message}",
                 why=f"{error.error_name}, query {error.query_id}",
-                remedy=_remedy(error, site),
+                # In a cluster the address it was reached at is gone with this verb.
+                remedy="lakehold logs trino" if where.context else _remedy(error, site),
             ) from error
         except (TrinoConnectionError, HttpError, requests.RequestException) as error:
             raise _unreachable(site, error) from error

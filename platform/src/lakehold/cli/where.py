@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Where:
         if self.context is None and (self.namespace or self.release):
             raise click.UsageError("--namespace and --release need --context.")
 
-    @property
+    @cached_property
     def cluster(self) -> Cluster | None:
         """The release that is meant; ``None`` on this machine."""
         if self.context is None:

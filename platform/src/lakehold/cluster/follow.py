@@ -15,6 +15,8 @@ SECONDS = 900.0
 """How long a release may take: as long as its Jobs wait for each other (``setup.seconds``)."""
 _PAUSE = 2.0
 _PATIENCE: Mapping[str, float] = {"ErrImageNeverPull": 5.0, "InvalidImageName": 0.0, "CrashLoopBackOff": 180.0}
+_AWAY = 60.0
+"""Seconds for which the cluster need not answer."""
 _OTHERS = 60.0
 """Seconds for which a reason not to start may hold: a registry may be slow, a node may be added."""
 
@@ -25,6 +27,9 @@ class _Memory:
 
     said: dict[str, tuple[str, str]] = field(default_factory=dict)
     since: dict[str, tuple[str, float]] = field(default_factory=dict)
+    parts: list[watch.Part] = field(default_factory=list)
+    answered: float
+    """When the cluster last answered."""
 
 
 def follow(
@@ -35,9 +40,9 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[watch.Part]:
     """Yield each part whenever it has changed, until all are ready; :class:`StartError` says why one will not be."""
-    memory, end = _Memory(), clock() + seconds
+    memory, end = _Memory(answered=clock()), clock() + seconds
     while True:
-        now = look(cluster)
+        now = _look(cluster, memory, clock)
         yield from changed(memory.said, now)
         if now and all(part.state == watch.READY for part in now):
             return
@@ -48,9 +53,15 @@ def follow(
         sleep(_PAUSE)
 
 
-def look(cluster: Cluster) -> list[watch.Part]:
-    """Ask how all parts are."""
-    return watch.parts(items(cluster))
+def _look(cluster: Cluster, memory: _Memory, clock: Callable[[], float]) -> list[watch.Part]:
+    """Ask how all parts are. An API server may be away for a moment: then they are as they were."""
+    try:
+        memory.parts = watch.parts(items(cluster))
+        memory.answered = clock()
+    except NotRunningError:
+        if clock() - memory.answered > _AWAY:
+            raise
+    return memory.parts
 
 
 def items(cluster: Cluster) -> list[Object]:

@@ -27,7 +27,7 @@ class ToolError(LakeholdError):
 
 _CAUSES: tuple[tuple[str, type[LakeholdError], str, str], ...] = (
     (
-        r"context .* does not exist|no context exists",
+        r"context .* does not exist|no context exists|cannot locate context",
         ConfigError,
         "your kubeconfig has no such context.",
         "kubectl config get-contexts lists them; KUBECONFIG names another file",
