@@ -80,9 +80,7 @@ def test_a_setting_is_told_by_its_name_and_not_by_the_sums_over_it() -> None:
         Change(objects=("ConfigMap/lakehold-cluster",), field="data[cluster.json].settings.trino.heap", before="2G",
                after="3G"),
     )  # fmt: skip
-    assert found.restarts == (
-        Restart(workload="Deployment/lakehold-trino", why="settings: settings.trino.heap", gap=True),
-    )
+    assert found.restarts == (Restart(workload="Deployment/lakehold-trino", why="settings.trino.heap", gap=True),)
 
 
 def test_an_image_and_a_limit_say_why_a_workload_starts_again() -> None:

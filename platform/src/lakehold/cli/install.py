@@ -44,7 +44,7 @@ def install(cluster: Cluster, chart: Chart, only_plan: bool, timeout: int) -> No
     check(cluster, chart)
     if only_plan:
         return
-    tools.run(installation(cluster, chart), seconds=timeout)
+    tools.run(installation(cluster, chart), seconds=tools.CHANGE_SECONDS)
     wait(cluster, timeout)
     OUT.print(
         f"\nIt is ready. What next:\n  lakehold status {cluster.options}\n  lakehold demo {cluster.options} --day\n"

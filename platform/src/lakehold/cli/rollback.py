@@ -50,7 +50,7 @@ def rollback(cluster: Cluster, wanted: int | None, only_plan: bool, timeout: int
     refuse_unreadable(cluster, after)
     if only_plan:
         return
-    tools.run(back(cluster, number), seconds=timeout)
+    tools.run(back(cluster, number), seconds=tools.CHANGE_SECONDS)
     OUT.print()
     wait(cluster, timeout)
 

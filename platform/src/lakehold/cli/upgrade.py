@@ -51,6 +51,6 @@ def upgrade(cluster: Cluster, chart: Chart, only_plan: bool, timeout: int) -> No
         )
     if only_plan:
         return
-    tools.run(upgrading(cluster, chart), seconds=timeout)
+    tools.run(upgrading(cluster, chart), seconds=tools.CHANGE_SECONDS)
     OUT.print()
     wait(cluster, timeout)

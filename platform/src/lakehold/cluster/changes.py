@@ -153,7 +153,7 @@ def _causes(fields: Difference, below: str, settings: list[str]) -> list[str]:
             continue
         inner = path.removeprefix(below)
         if "[checksum/" in inner:
-            found[f"settings: {', '.join(settings)}" if settings else "what it is configured from"] = None
+            found[", ".join(settings) or "what it is configured from"] = None
         elif inner.endswith("].image"):
             found[f"image {_tag(old)} → {_tag(new)}"] = None
         elif not path.startswith(_TOLD_ELSEWHERE):

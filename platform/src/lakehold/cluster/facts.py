@@ -46,9 +46,9 @@ def version(cluster: Cluster) -> str:
 def gather(cluster: Cluster, manifest: Mapping[Key, Object], kubernetes: str) -> Facts:
     """Ask for everything an installation of this manifest depends on."""
     namespace = tools.attempt_json(get(cluster, "namespace", cluster.namespace, "--ignore-not-found"))
-    here = dt.datetime.now(dt.UTC)
     wanted = [*needs.rights(manifest), *([needs.MAKE_NAMESPACE] if namespace == {} else [])]
-    answers = tools.run_all(create(cluster), stdin=json.dumps(needs.reviews(wanted, cluster.namespace)))
+    answers = tools.run_all(create(cluster, _UNCHECKED), stdin=json.dumps(needs.reviews(wanted, cluster.namespace)))
+    server, here = _clocks(cluster)
     return Facts(
         kubernetes=kubernetes,
         namespace=namespace,
@@ -59,11 +59,13 @@ def gather(cluster: Cluster, manifest: Mapping[Key, Object], kubernetes: str) ->
         names=tools.attempt_json(_system(cluster, "endpointslices", "kube-system", "--selector", "k8s-app=kube-dns")),
         leases=tools.attempt_json(_system(cluster, "leases", "kube-node-lease", "--show-managed-fields")),
         secrets={name: tools.attempt_json(get(cluster, "secret", name)) for name in needs.secrets(manifest)},
-        server_clock=_clock(cluster),
+        server_clock=server,
         here_clock=here,
     )
 
 
+_UNCHECKED = "--validate=false"
+"""What is sent is a constant of ours: kubectl need not read the cluster's whole description first."""
 _ALIVE = "status.phase!=Succeeded,status.phase!=Failed"
 
 
@@ -72,14 +74,18 @@ def _system(cluster: Cluster, kind: str, namespace: str, *words: str) -> list[st
             "--output", "json"]  # fmt: skip
 
 
-def _clock(cluster: Cluster) -> dt.datetime | None:
-    """Return the API server's time: it stamps what it would make, were it not only asked what it would do."""
+def _clocks(cluster: Cluster) -> tuple[dt.datetime | None, dt.datetime]:
+    """Return the API server's time and ours: it stamps what it would make, were it not only asked what it would do.
+
+    Ours is the moment half-way between question and answer.
+    """
+    began = dt.datetime.now(dt.UTC)
     probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "lakehold-clock-"}}
     try:
-        made = tools.run_json(create(cluster, "--dry-run=server"), stdin=json.dumps(probe))
+        made = tools.run_json(create(cluster, _UNCHECKED, "--dry-run=server"), stdin=json.dumps(probe))
     except tools.ToolError:
-        return None
-    return moment(made["metadata"]["creationTimestamp"])
+        return None, began
+    return moment(made["metadata"]["creationTimestamp"]), began + (dt.datetime.now(dt.UTC) - began) / 2
 
 
 def moment(text: str) -> dt.datetime:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lakehold.cluster import tools, trouble, watch
+from lakehold.cluster import selection, tools, trouble, watch
 from lakehold.cluster.commands import Cluster, of_release
 from lakehold.cluster.objects import Object
+from lakehold.components.registry import COMPONENTS
 from lakehold.errors import NotRunningError, StartError
 
 SECONDS = 900.0
@@ -49,7 +50,7 @@ def follow(
         if (hopeless := given_up(memory.since, now, clock())) is not None:
             raise failure(cluster, hopeless)
         if clock() > end:
-            raise failure(cluster, next((part for part in now if part.state != watch.READY), None), seconds)
+            raise failure(cluster, blamed(now), seconds)
         sleep(_PAUSE)
 
 
@@ -95,6 +96,17 @@ def given_up(since: dict[str, tuple[str, float]], now: Sequence[watch.Part], at:
         if at - began >= _PATIENCE.get(reason, _OTHERS):
             return part
     return None
+
+
+def blamed(now: Sequence[watch.Part]) -> watch.Part | None:
+    """Return the part that others most likely wait for: one that says what is wrong, or that comes early."""
+    order = [selection.KEYS, *(part.name for part in COMPONENTS)]
+
+    def rank(part: watch.Part) -> tuple[bool, int]:
+        component = part.component.removesuffix("-setup")
+        return not part.reason, order.index(component) if component in order else len(order)
+
+    return min((part for part in now if part.state != watch.READY), key=rank, default=None)
 
 
 def failure(cluster: Cluster, part: watch.Part | None, seconds: float = 0.0) -> StartError | NotRunningError:

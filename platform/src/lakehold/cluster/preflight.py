@@ -181,7 +181,7 @@ def _names(facts: Facts) -> Iterator[Finding]:
     endpoints = [one for slice_ in facts.names["items"] for one in slice_.get("endpoints") or []]
     ready = [one for one in endpoints if (one.get("conditions") or {}).get("ready", True)]
     if ready:
-        yield _ok("dns", f"{len(ready)} answer{'s' if len(ready) == 1 else ''}")
+        yield _ok("dns", f"{len(ready)} ready")
     elif endpoints:
         yield _problem("dns", "none of the cluster's DNS servers is ready", "kubectl --namespace kube-system get pods")
     else:

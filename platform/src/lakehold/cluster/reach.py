@@ -114,9 +114,7 @@ def remedies(cluster: Cluster) -> Iterator[None]:
     try:
         yield
     except LakeholdError as error:
-        if "--context" not in error.remedy:
-            if isinstance(error, NotRunningError):
-                error.remedy = f"lakehold doctor {cluster.options}"
-            elif error.remedy.startswith("lakehold "):
-                error.remedy += f" {cluster.options}"
+        if error.remedy.startswith("lakehold ") and "--context" not in error.remedy:
+            ours = isinstance(error, NotRunningError)
+            error.remedy = f"{'lakehold doctor' if ours else error.remedy} {cluster.options}"
         raise

@@ -14,6 +14,9 @@ from lakehold.cluster.commands import RELEASE, Cluster
 from lakehold.errors import BusyError, ConfigError, LakeholdError, NotRunningError
 
 _SECONDS = 120
+CHANGE_SECONDS = 600
+"""How long Helm may take to change a release, which does not include that it gets ready. Ended half-way, it would leave
+the release marked as being changed."""
 _SAID = 800
 
 
