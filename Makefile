@@ -1,7 +1,7 @@
 # The verbs of a checkout. All they need is Python 3.11 to 3.13 (PYTHON=… chooses one) and make.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint format bench verify outdated locks images setup clean
+.PHONY: help demo up down test test-cluster lint format bench verify outdated locks images setup clean
 MAKEFLAGS += --no-print-directory
 
 LAKEHOLD := .venv/bin/lakehold
@@ -22,7 +22,7 @@ echo "  remedy: install one, or name it: make <verb> PYTHON=/path/to/python3.11"
 endef
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: ## Start the platform, run its main job on a year of real flights, and show the results.
 	@$(call BOOTSTRAP,demo)
@@ -42,6 +42,11 @@ test: setup ## Run all tests, the fast ones first (TESTS=tests/unit runs some).
 	  case $$tests in tests/platform*) workers=0;; *) workers=2;; esac; \
 	  $(PYTEST) --numprocesses $$workers --dist loadfile $$tests; \
 	done
+
+test-cluster: setup ## Install the chart on a real cluster, made for it, and try it there (root; TESTS=… runs some).
+	@$(LAKEHOLD) pins fetch --with-tests
+	@.venv/bin/python -m lakehold.images build
+	@$(PYTEST) --numprocesses 0 $(if $(filter file,$(origin TESTS)),tests/cluster,$(TESTS))
 
 lint: setup ## Check style, types, layers and YAML; change nothing.
 	.venv/bin/ruff check .
@@ -71,6 +76,8 @@ locks: setup ## Resolve platform/locks/*.in again (needs the network; review the
 	@set -e; for name in bootstrap lakehold dev airflow airflow-cluster dbt engine; do echo "locking $$name"; (cd platform/locks && \
 	  ../../.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 	    --output-file $$name.txt $$name.in); done
+	@cd tests/cluster && ../../.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
+	  --output-file checkov.txt checkov.in
 
 images: ## Build the container images into dist/images (IMAGES="trino postgres" builds some).
 	@$(call BOOTSTRAP,demo)

@@ -1,25 +1,63 @@
-"""Helm, and the chart as it renders it."""
+"""Helm and the chart as it renders it; and, for what needs one, a real cluster with the chart installed."""
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from chart_values import CHART, TEMPLATE
+from airline import Airline
+from chart_values import CHART, NAMESPACE, RELEASE, TEMPLATE
+from lakehold.components import certificates
+from lakehold.pipelines.client import Interval, TaskState
+from node import layout, machine, programs
+from real_cluster import HOSTS, Cluster, Installation, ready, restarts, wait_for
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
+NODE = layout.default()
+IMAGES = CHART.parents[1] / "dist" / "images"
+_LAST = ("test_kill", "test_change", "test_reinstall")
+"""What changes the installation, in this order after everything else."""
+_TIMES: dict[str, float] = {}
+_CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
+_OWN = {
+    "network": {"clients": [_CONTROLLER]},
+    "ingress": {
+        "class": "nginx",
+        "tlsSecret": "ingress",
+        "hosts": HOSTS,
+        "trinoAnnotations": {"nginx.ingress.kubernetes.io/backend-protocol": "HTTPS"},
+    },
+}
+"""What people's values add to the profile: a way in from outside."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move what changes the installation to the end."""
+    items.sort(key=lambda item: _LAST.index(item.path.stem) + 1 if item.path.stem in _LAST else 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how long everything took that people will wait for."""
+    if _TIMES:
+        terminalreporter.section("times on the real cluster")
+        for what, seconds in _TIMES.items():
+            terminalreporter.write_line(f"{seconds:8.1f} s  {what}")
 
 
 @pytest.fixture(scope="session")
 def helm() -> str:
-    """The program: HELM, or the one on the PATH."""
-    found = os.environ.get("HELM") or shutil.which("helm")
+    """The program: HELM, the one that the cluster's tests build, or the one on the PATH."""
+    built = programs.program(NODE, "helm")
+    found = os.environ.get("HELM") or (str(built) if built.is_file() else shutil.which("helm"))
     assert found, "there is no helm on the PATH, and HELM does not name one"
     return found
 
@@ -47,3 +85,120 @@ def render(template: Callable[..., subprocess.CompletedProcess[str]]) -> Render:
         return [one for one in yaml.safe_load_all(done.stdout) if one]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def cluster(helm: str) -> Iterator[Cluster]:
+    """A real Kubernetes; one that was up before stays."""
+    was_up = machine.is_up(NODE)
+    machine.ensure_up(NODE, lambda words: sys.stderr.write(f"{words}\n"))
+    try:
+        yield Cluster(
+            kubectl_command=(str(programs.program(NODE, "kubeaio")), "kubectl"),
+            helm_command=(helm,),
+            kubeconfig=NODE.kubeconfig,
+            times=_TIMES,
+        )
+    finally:
+        if not was_up:
+            machine.down(NODE)
+
+
+@pytest.fixture(scope="session")
+def namespace(cluster: Cluster) -> str:
+    """A namespace that takes only pods of the level "restricted"."""
+    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(wanted))
+    return NAMESPACE
+
+
+@pytest.fixture(scope="session")
+def way_in(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for the ingress's hosts, as a Secret; the file with its authority."""
+    folder = tmp_path_factory.mktemp("ingress")
+    now, keys = dt.datetime.now(dt.UTC), (certificates.new_key(), certificates.new_key())
+    authority = certificates.authority(keys[0], now)
+    server = certificates.server(keys[1], authority, keys[0], list(HOSTS.values()), now)
+    files = {"ca.crt": certificates.pem(authority), "tls.crt": certificates.pem(server)}
+    for name, text in {**files, "tls.key": certificates.pem_key(keys[1])}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    secret = ("secret", "tls", "ingress", f"--cert={folder / 'tls.crt'}", f"--key={folder / 'tls.key'}")
+    cluster.kubectl("--namespace", namespace, "create", *secret)
+    return folder / "ca.crt"
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> Path:
+    """The images that `make images` built, in the node; the values that name them."""
+    values = IMAGES / "values.yaml"
+    assert values.is_file(), f"there are no images in {IMAGES}: make images"
+    with cluster.timed("loading the images"):
+        for name in yaml.safe_load(values.read_text(encoding="utf-8"))["images"]:
+            machine.load(NODE, IMAGES / f"{name}.tar")
+    return values
+
+
+@pytest.fixture(scope="session")
+def installation(
+    cluster: Cluster, namespace: str, images: Path, way_in: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """The trial profile with hosts of its own for people, installed, with every pod ready."""
+    assert way_in.is_file()
+    own = tmp_path_factory.mktemp("values") / "own.yaml"
+    own.write_text(yaml.safe_dump(_OWN), encoding="utf-8")
+    installed = Installation(
+        cluster=cluster, namespace=namespace, values=("--values", str(images), "--values", str(own))
+    )
+    with cluster.timed("helm install, until every pod is ready"):
+        try:
+            installed.helm("install")
+            wait_for(lambda: not installed.unready(), 300, "every pod is ready")
+        except BaseException:
+            sys.stderr.write(_story(installed))
+            raise
+    try:
+        yield installed
+    finally:
+        installed.close()
+        cluster.helm("uninstall", RELEASE, "--namespace", namespace, "--wait", check=False)
+        cluster.kubectl("delete", "namespace", namespace, "--wait", check=False)
+
+
+@pytest.fixture(scope="session")
+def airline(installation: Installation) -> Airline:
+    """The landing bucket holds the whole year."""
+    airline = Airline(installation)  # type: ignore[arg-type]  # it asks for what both kinds of installation have
+    airline.deliver_all()
+    return airline
+
+
+@pytest.fixture(scope="session")
+def day(installation: Installation, airline: Airline) -> tuple[Installation, list[TaskState]]:
+    """The first day has been run; the installation and the run's tasks."""
+    assert airline.files
+    with installation.cluster.timed("flights_daily for a day, the first one"):
+        tasks = installation.finish(installation.start(Interval(start=dt.date(2013, 1, 1), end=dt.date(2013, 1, 2))))
+    return installation, tasks
+
+
+@pytest.fixture(autouse=True)
+def story(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the namespace looked like when a test failed."""
+    failed = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failed and "installation" in request.fixturenames:
+        sys.stderr.write(_story(request.getfixturevalue("installation")))
+
+
+def _story(installed: Installation) -> str:
+    """Every pod, and the end of the logs of those that are not ready."""
+    pods = [*installed.pods()]
+    told = [installed.kubectl("get", "pods,jobs,pvc", "-o", "wide", check=False).stdout]
+    for pod in pods:
+        if not ready(pod) or restarts(pod):
+            name = pod["metadata"]["name"]
+            told.append(f"--- {name}")
+            told.append(installed.kubectl("describe", "pod", name, check=False).stdout[-1500:])
+            told.append(installed.kubectl("logs", name, "--all-containers", "--tail=20", check=False).stdout)
+    return "\n".join(told)

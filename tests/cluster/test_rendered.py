@@ -89,6 +89,14 @@ def test_there_is_no_right_beyond_the_namespace(render: Render, profile: str) ->
     assert {one["metadata"]["namespace"] for one in render(profile)} == {"lake"}
 
 
+def test_no_volume_goes_with_the_release(render: Render) -> None:
+    for one in render():
+        if one["kind"] == "PersistentVolumeClaim":
+            assert one["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        if one["kind"] == "StatefulSet":
+            assert set(one["spec"]["persistentVolumeClaimRetentionPolicy"].values()) == {"Retain"}
+
+
 def test_rendering_draws_nothing(template: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     assert template().stdout == template().stdout
 

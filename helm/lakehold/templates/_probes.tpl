@@ -10,7 +10,8 @@ startupProbe:
   failureThreshold: {{ max 10 (div (mul .process.startSeconds 2) 3) }}
 readinessProbe:
   {{- toYaml .process.probe | replace "host-of-" $host | nindent 2 }}
-  periodSeconds: 5
+  # Nobody is sent to a process that serves nothing, and its probe is a program.
+  periodSeconds: {{ ternary 5 15 .process.serves }}
   timeoutSeconds: 10
   failureThreshold: 2
 livenessProbe:

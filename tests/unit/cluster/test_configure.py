@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from lakehold.cluster.pod import Mounted, load, settings_of
 from lakehold.components.airflow import AIRFLOW, AIRFLOW_TASK
 from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Component
+from lakehold.components.objectstore import OBJECTSTORE
 from lakehold.components.postgres import POSTGRES
 from lakehold.components.registry import COMPONENTS
 from lakehold.components.trino import TRINO
@@ -65,6 +67,17 @@ def test_a_task_is_given_no_key_of_airflow_s_services_and_no_database() -> None:
     assert "execution_api_server_url = http://host-of-airflow:18080/execution/\n" in text
     assert not [word for word in ("fernet", "jwt_secret", "sql_alchemy", "secret_key") if word in text]
     assert "airflow-task.json" in {path.name for path in files}
+
+
+def test_a_task_s_log_outlives_its_pod() -> None:
+    conf = Path("/var/lib/lakehold/conf/airflow")
+    for part in (AIRFLOW, AIRFLOW_TASK):
+        files = plan(part, SITE).files
+        assert "remote_base_log_folder = s3://logs/airflow\n" in files[conf / "airflow.cfg"]
+        (name,) = re.findall(r"^remote_log_conn_id = (.*)$", files[conf / "airflow.cfg"], re.MULTILINE)
+        assert json.loads(files[conf / "connections.json"])[name]["login"] == "airflow"
+    users = json.loads(plan(OBJECTSTORE, SITE).files[layout.RUN / "objectstore-users.json"])
+    assert users["command"][-1] == "logs"
 
 
 def test_a_secret_given_on_standard_input_stays_off_the_command_line() -> None:

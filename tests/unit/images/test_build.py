@@ -133,10 +133,22 @@ def test_an_image_has_its_parts_and_says_what_they_are(inputs: Inputs, tmp_path:
 def test_images_share_layers_and_a_second_build_writes_none(inputs: Inputs, tmp_path: Path) -> None:
     build(inputs, ["thing", "other"], tmp_path / "out")
     before = blobs(inputs)
+    archive = (tmp_path / "out" / "thing.tar").stat()
     # static, python, platform; the artifact; the rooms; a bill each.
     assert len(before) == 7
     build(inputs, ["thing", "other"], tmp_path / "out")
     assert blobs(inputs) == before
+    after = (tmp_path / "out" / "thing.tar").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (archive.st_ino, archive.st_mtime_ns)
+
+
+def test_an_archive_that_was_cut_off_is_written_again(inputs: Inputs, tmp_path: Path) -> None:
+    build(inputs, ["thing"], tmp_path / "out")
+    path = tmp_path / "out" / "thing.tar"
+    before = path.read_bytes()
+    path.write_bytes(before[:1000])
+    build(inputs, ["thing"], tmp_path / "out")
+    assert path.read_bytes() == before
 
 
 def test_again_writes_all_of_it_and_finds_it_the_same(inputs: Inputs, tmp_path: Path) -> None:

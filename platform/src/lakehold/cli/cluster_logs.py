@@ -9,6 +9,7 @@ from lakehold.cluster import selection
 from lakehold.cluster.commands import Cluster, logs
 from lakehold.cluster.tools import explained
 from lakehold.components.registry import COMPONENTS
+from lakehold.errors import NotRunningError
 
 
 def show(cluster: Cluster, name: str | None, *, lines: int, follow: bool) -> None:
@@ -21,4 +22,8 @@ def show(cluster: Cluster, name: str | None, *, lines: int, follow: bool) -> Non
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise explained(command, done.stderr)
+    if "No resources found" in done.stderr:
+        raise NotRunningError(
+            f"there is no pod of {name or cluster.release} now.", remedy=f"lakehold status {cluster.options}"
+        )
     sys.stderr.write(done.stderr)

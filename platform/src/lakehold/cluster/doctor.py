@@ -72,7 +72,7 @@ def check_certificate(encoded: str | None, now: dt.datetime, cluster: Cluster) -
 
 def check_volumes(claims: Iterable[Object]) -> Iterator[Finding]:
     """Look whether every claim has its volume."""
-    phases = {one["metadata"]["name"]: one["status"]["phase"] for one in claims}
+    phases = {one["metadata"]["name"]: (one.get("status") or {}).get("phase", "Pending") for one in claims}
     waiting = [name for name, phase in phases.items() if phase != "Bound"]
     if waiting:
         text, advice = f"without a volume: {', '.join(waiting)}", "kubectl describe pvc says what it waits for"

@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from lakehold.components.model import Pods, Site
+from lakehold.components.objectstore_policy import LOGS
 from lakehold.config import posting
 
 Config = Mapping[str, Mapping[str, object]]
+
+LOGS_CONNECTION = "lakehold_logs"
+"""The connection by which logs are kept in the store, in a cluster."""
 
 
 def url(site: Site) -> str:
@@ -111,6 +115,16 @@ def _logging(site: Site) -> dict[str, object]:
         "base_log_folder": logs,
         "dag_processor_child_process_log_directory": logs / "dag_processor",
         "colored_console_log": False,
+        **(_remote_logs() if site.pods else {}),
+    }
+
+
+def _remote_logs() -> dict[str, object]:
+    """A pod's files go with it: when a task has ended, its log goes to the store, where the API server finds it."""
+    return {
+        "remote_logging": True,
+        "remote_base_log_folder": f"s3://{LOGS}/airflow",
+        "remote_log_conn_id": LOGS_CONNECTION,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from lakehold.components.airflow_config import LOGS_CONNECTION
 from lakehold.components.model import Site
 from lakehold.components.spark import properties_file, shared_classes
 from lakehold.config.platform import LineageAddress, Platform, S3Address, TrinoAddress
@@ -57,4 +58,19 @@ def connections(site: Site) -> str:
             {"protocol": "https", "catalog": site.settings.catalog.name, "verify": str(site.tls / "ca.pem")}
         ),
     }
-    return json.dumps({"trino_default": trino}, indent=2) + "\n"
+    logs = {LOGS_CONNECTION: _logs(site)} if site.pods else {}
+    return json.dumps({"trino_default": trino, **logs}, indent=2) + "\n"
+
+
+def _logs(site: Site) -> dict[str, object]:
+    extra = {
+        "endpoint_url": s3_endpoint(site),
+        "region_name": REGION,
+        "config_kwargs": {"s3": {"addressing_style": "path"}},
+    }
+    return {
+        "conn_type": "aws",
+        "login": "airflow",
+        "password": site.secrets["s3.airflow"],
+        "extra": json.dumps(extra),
+    }

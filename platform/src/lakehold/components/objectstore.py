@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lakehold.components.model import Component, Http, Process, Site, Task
+from lakehold.components.objectstore_policy import LOGS
 from lakehold.tables.catalog import REGION, s3_endpoint
 
 ROOT = "root"
@@ -52,7 +53,8 @@ def _folders_command(site: Site) -> list[str]:
 def _bootstrap_command(site: Site) -> list[str]:
     python = str(site.pythons["lakehold"])
     warehouse = site.settings.catalog.warehouse
-    return [python, "-m", "lakehold.components.objectstore_users", s3_endpoint(site), warehouse]
+    logs = [LOGS] if site.pods else []
+    return [python, "-m", "lakehold.components.objectstore_users", s3_endpoint(site), warehouse, *logs]
 
 
 def _bootstrap_environment(site: Site) -> dict[str, str]:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 LANDING = "landing"
 QUARANTINE = "quarantine"
+LOGS = "logs"
+"""In a cluster only: what tasks wrote to their log, whose pods are gone."""
 
 _READ_OBJECT = ("s3:GetObject", "s3:GetObjectAttributes", "s3:GetObjectTagging")
 _WRITE_OBJECT = (
@@ -52,6 +54,11 @@ def grants(warehouse: str) -> tuple[Grant, ...]:
         Grant(user="engine", bucket=QUARANTINE, write=True),
         Grant(user="airflow", bucket=QUARANTINE, write=True),
     )
+
+
+def log_grants() -> tuple[Grant, ...]:
+    """Rights where tasks' logs are kept."""
+    return (Grant(user="airflow", bucket=LOGS, write=True),)
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -10,12 +10,12 @@ from pathlib import Path
 from lakehold import __version__
 from lakehold.cluster import layout
 from lakehold.errors import ConfigError
-from lakehold.images import apt, oci, sbom
+from lakehold.images import apt, oci, results, sbom
 from lakehold.images.contents import debian_parts, parts_of, stated
 from lakehold.images.layers import Inputs, Layers, debs, prune
 from lakehold.images.oci import Description, Layer
 from lakehold.images.recipes import Image, command, variables
-from lakehold.images.results import Built, record
+from lakehold.images.results import Built
 from lakehold.images.sbom import Part
 from lakehold.release.locking import locked
 
@@ -39,7 +39,7 @@ def build(inputs: Inputs, names: Iterable[str], out: Path) -> list[Built]:
         packages = debian_parts(inputs.packages, {name: layers.unpacked(name) for name in inputs.recipes.debian})
         built = [_image(inputs, layers, packages, name, image, out) for name, image in images.items()]
         prune(inputs.folder)
-        record(out, built)
+        results.record(out, built)
     return built
 
 
@@ -66,18 +66,23 @@ def _image(
     licences = sbom.licence_list(parts)
     (out / f"{name}.cdx.json").write_bytes(bill)
     (out / f"{name}.licences.txt").write_bytes(licences)
-    built = _archive(describe(inputs, name, image), [*layers.image(image), layers.bill(name, bill, licences)], out)
+    known = None if inputs.again else results.former(out).get(name)
+    whole = [*layers.image(image), layers.bill(name, bill, licences)]
+    built = _archive(describe(inputs, name, image), whole, out, known)
     inputs.say(f"{name}: {built.digest}, {built.size / 1e6:.0f} MB in {out / built.archive}")
     return built
 
 
-def _archive(description: Description, layers: Sequence[Layer], out: Path) -> Built:
+def _archive(description: Description, layers: Sequence[Layer], out: Path, former: Built | None) -> Built:
+    """Write the archive, unless ``former`` is this very image."""
+    digest = oci.digest(oci.manifest(oci.config(description, layers), layers, description))
+    if former is not None and former.digest == digest:
+        return former
     target = out / f"{description.name}.tar"
     draft = target.with_name(f"{target.name}.part")
     with draft.open("wb") as file:
         written = oci.archive(description, layers, file)
     draft.replace(target)
-    digest = oci.digest(oci.manifest(oci.config(description, layers), layers, description))
     return Built(
         name=description.name,
         tag=description.tags(digest)[-1],

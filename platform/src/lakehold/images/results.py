@@ -31,15 +31,20 @@ class Built:
     size: int
 
 
+def former(out: Path) -> dict[str, Built]:
+    """The images that are in ``out`` as the list says, by name; an archive of another size is none."""
+    path = out / LIST
+    listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    images = [Built(**{**one, "references": tuple(one["references"])}) for one in listed]
+    return {one.name: one for one in images if _size(out / one.archive) == one.size}
+
+
 def record(out: Path, built: Iterable[Built]) -> None:
     """Write the list and the chart's values anew; images that an earlier build left in ``out`` stay in them."""
-    path = out / LIST
-    former = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    found = {one["name"]: one for one in former if (out / one["archive"]).is_file()}
-    found |= {one.name: asdict(one) for one in built}
+    found = former(out) | {one.name: one for one in built}
     images = [found[name] for name in sorted(found)]
-    _replace(path, json.dumps(images, indent=1) + "\n")
-    _replace(out / VALUES, values({one["name"]: one["tag"] for one in images}))
+    _replace(out / LIST, json.dumps([asdict(one) for one in images], indent=1) + "\n")
+    _replace(out / VALUES, values({one.name: one.tag for one in images}))
 
 
 def values(tags: dict[str, str]) -> str:
@@ -52,3 +57,7 @@ def _replace(path: Path, text: str) -> None:
     draft = path.with_name(f"{path.name}.part")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
