@@ -48,7 +48,7 @@ def gather(cluster: Cluster, manifest: Mapping[Key, Object], kubernetes: str) ->
     namespace = tools.attempt_json(get(cluster, "namespace", cluster.namespace, "--ignore-not-found"))
     wanted = [*needs.rights(manifest), *([needs.MAKE_NAMESPACE] if namespace == {} else [])]
     answers = tools.run_all(create(cluster, _UNCHECKED), stdin=json.dumps(needs.reviews(wanted, cluster.namespace)))
-    server, here = _clocks(cluster)
+    server, here = _clocks(cluster, "ConfigMap" if namespace else "Namespace")
     return Facts(
         kubernetes=kubernetes,
         namespace=namespace,
@@ -74,13 +74,13 @@ def _system(cluster: Cluster, kind: str, namespace: str, *words: str) -> list[st
             "--output", "json"]  # fmt: skip
 
 
-def _clocks(cluster: Cluster) -> tuple[dt.datetime | None, dt.datetime]:
+def _clocks(cluster: Cluster, kind: str) -> tuple[dt.datetime | None, dt.datetime]:
     """Return the API server's time and ours: it stamps what it would make, were it not only asked what it would do.
 
     Ours is the moment half-way between question and answer.
     """
     began = dt.datetime.now(dt.UTC)
-    probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "lakehold-clock-"}}
+    probe = {"apiVersion": "v1", "kind": kind, "metadata": {"generateName": "lakehold-clock-"}}
     try:
         made = tools.run_json(create(cluster, _UNCHECKED, "--dry-run=server"), stdin=json.dumps(probe))
     except tools.ToolError:
