@@ -172,6 +172,16 @@ def test_trouble_is_told_with_the_last_ending_warnings_and_log() -> None:
     assert "limits.memory" in found.remedy
 
 
+def test_what_a_pod_waited_for_before_it_started_is_over() -> None:
+    (part,) = watch.parts([deployment(0), pod()])
+    events = [{"reason": "FailedMount", "message": 'secret "lakehold-secrets" not found', "lastTimestamp": "1"}]
+    assert "give the Secret" in trouble.judge(part, pod(), events, [], CLUSTER).remedy
+    started = pod()
+    started["status"]["containerStatuses"][0]["containerID"] = "containerd://1"
+    found = trouble.judge(part, started, events, ["again", "again"], CLUSTER)
+    assert (found.events, found.log) == ((), ("again",))
+
+
 def test_without_a_known_cause_one_is_sent_to_the_logs_of_that_cluster() -> None:
     (part,) = watch.parts([deployment(0), pod()])
     assert trouble.judge(part, pod(), [], [], CLUSTER).remedy.startswith(

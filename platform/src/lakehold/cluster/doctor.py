@@ -41,6 +41,9 @@ def check_release(release: Mapping[str, Any], cluster: Cluster) -> Finding:
     text = f"{release['chart']}, revision {release['revision']}, {release['status']}"
     if release["status"] == "deployed":
         return Finding(subject="release", level="ok", text=text)
+    if release["status"].startswith("pending-"):
+        advice = f"wait for whoever does it; if it was interrupted: lakehold rollback {cluster.options}"
+        return Finding(subject="release", level="warning", text=f"{text}: under way, or interrupted", remedy=advice)
     advice = f"lakehold upgrade {cluster.options}, or back to what was: lakehold rollback {cluster.options}"
     return Finding(subject="release", level="problem", text=text, remedy=advice)
 

@@ -15,6 +15,8 @@ from lakehold.cluster.objects import Object
 from lakehold.errors import LakeholdError
 
 LINES = 12
+_BEFORE_START = ("FailedMount", "FailedAttachVolume", "FailedScheduling")
+"""Warnings that are over once a container has been started: others were waited for, such as the Secrets."""
 _EVENTS = 4
 _MESSAGE = 300
 
@@ -87,15 +89,26 @@ def judge(
 ) -> Trouble:
     """Put together what is known."""
     last = _last_ending(pod, part.container) if pod else ""
-    told = tuple(newest(events))
+    told = tuple(newest(one for one in events if not (_has_started(pod) and one.get("reason") in _BEFORE_START)))
     text = part.text + (f" (before that: {last})" if last else "")
     evidence = "\n".join([text, *told, *log])
     otherwise = f"lakehold logs {part.component.removesuffix('-setup')} {cluster.options}"
     if part.pod:
         otherwise += f", kubectl --context {cluster.context} --namespace {cluster.namespace} describe pod {part.pod}"
     return Trouble(
-        pod=part.pod or part.name, text=text, events=told, log=tuple(log[-LINES:]), remedy=remedy(evidence, otherwise)
+        pod=part.pod or part.name,
+        text=text,
+        events=told,
+        log=tuple(dict.fromkeys(log[-LINES:])),
+        remedy=remedy(evidence, otherwise),
     )
+
+
+def _has_started(pod: Object | None) -> bool:
+    """Whether a container of the pod has been started: then it has its node and its volumes."""
+    status = (pod or {}).get("status") or {}
+    every = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    return any(one.get("containerID") for one in every)
 
 
 def _last_ending(pod: Object, container: str) -> str:
