@@ -95,7 +95,9 @@ def _job(one: Object, own: Sequence[Object]) -> Part:
     if last is None:
         return _part(one, BUSY, "no pod yet")
     stage = stage_of(last)
-    return _part(one, BUSY, stage.text, last, stage)
+    # To Kubernetes a pod at work is ready.
+    text = f"{_last_container(last)} runs" if is_ready(last) else stage.text
+    return _part(one, BUSY, text, last, stage)
 
 
 def _part(one: Object, state: str, text: str, pod: Object | None = None, stage: Stage | None = None) -> Part:
