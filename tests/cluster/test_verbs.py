@@ -69,7 +69,7 @@ def test_the_doctor_finds_no_problem(verb: Verb) -> None:
 
 
 def test_trino_is_asked_through_a_tunnel(verb: Verb) -> None:
-    answer = verb("sql", "--format", "csv", "select count(*) as n from system.runtime.nodes").stdout
+    answer = verb("sql", "--format", "csv", "select 1 as n").stdout
     assert answer.splitlines() == ["n", "1"]
 
 
