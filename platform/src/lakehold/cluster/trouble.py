@@ -45,7 +45,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (r"OOMKilled|exit code 137", "raise its …resources.limits.memory (docs/reference/chart.md), then upgrade"),
     (
         r"probe failed: command timed out",
-        "its node has too little CPU: kubectl describe nodes shows what is asked of it; add one, or stop other work there",
+        "its node has too little CPU (kubectl describe nodes): add a node, or stop other work there",
     ),
     (r"No space left on device|Evicted", "free some disk on the node, or enlarge the volume (…storage.size)"),
     (r"[Pp]ermission denied|Operation not permitted", "see who owns the volume: pods run as 10001, group 10001"),
