@@ -62,8 +62,7 @@ def sql(where: Where, statement: str, form: str, user: str, schema: str | None) 
             raise RunFailedError(
                 f"Trino refused the statement: {_reason(error.failure_info) or error.message}",
                 why=f"{error.error_name}, query {error.query_id}",
-                # In a cluster the address it was reached at is gone with this verb.
-                remedy="lakehold logs trino" if where.context else _remedy(error, site),
+                remedy=_remedy(error, site, where),
             ) from error
         except (TrinoConnectionError, HttpError, requests.RequestException) as error:
             raise _unreachable(site, error) from error
@@ -104,9 +103,12 @@ def _reason(failure: Mapping[str, Any] | None) -> str:
     return ""
 
 
-def _remedy(error: TrinoQueryError, site: Site) -> str:
+def _remedy(error: TrinoQueryError, site: Site, where: Where) -> str:
     if error.error_name == "PERMISSION_DENIED":
         return "use a user with that right: lakehold sql --user engineer …"
+    if where.context:
+        # The address it was reached at is gone with this verb.
+        return "lakehold logs trino"
     return f"the query in Trino's UI: https://{site.host}:{site.ports['trino']}/ui/query.html?{error.query_id}"
 
 

@@ -45,7 +45,7 @@ def names(components: Sequence[Component]) -> dict[str, Selected]:
         if not part.processes:
             continue
         found[part.name] = Selected(selector=f"{COMPONENT} in ({part.name},{part.name}-setup)")
-        for process in part.processes:
+        for process in (one for one in part.processes if not one.one_machine):
             found.setdefault(process.name, Selected(selector=f"{PROCESS}={process.name}"))
         for task in (*part.before, *part.after):
             component = f"{part.name}-setup" if task.shared else part.name

@@ -43,6 +43,10 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "give the Secret all keys (docs/reference/chart.md); where the chart makes it: the log of the Job …-keys",
     ),
     (r"OOMKilled|exit code 137", "raise its …resources.limits.memory (docs/reference/chart.md), then upgrade"),
+    (
+        r"probe failed: command timed out",
+        "its node has too little CPU (kubectl describe nodes): add a node, or stop other work there",
+    ),
     (r"No space left on device|Evicted", "free some disk on the node, or enlarge the volume (…storage.size)"),
     (r"[Pp]ermission denied|Operation not permitted", "see who owns the volume: pods run as 10001, group 10001"),
 )
