@@ -135,7 +135,8 @@ def maintenance_rows(worn: Numbers) -> list[Row]:
 
 def lineage_rows(lineage: Numbers) -> list[Row]:
     """Durable acknowledgements."""
-    return [(key.replace("_", " "), str(value), "") for key, value in lineage.items()]
+    promised = {"events_per_second": "at least 2,000", "refused": "none", "p99_ms": "under 50"}
+    return [(name.replace("_", " "), str(value), promised.get(name, "")) for name, value in lineage.items()]
 
 
 def emitter_rows(outage: Numbers, malformed: Numbers) -> list[Row]:
@@ -167,14 +168,15 @@ def table(title: str, rows: list[Row]) -> str:
     return f"## {title}\n\n| what | measured | promised |\n| --- | --- | --- |\n{lines}\n"
 
 
-def page(sections: Mapping[str, list[Row]], before: float) -> str:
+def page(sections: Mapping[str, list[Row]], before: float, kept: list[str]) -> str:
     """Render the page."""
     memory = psutil.virtual_memory().total / 1e9
+    earlier = f"\nMeasured in earlier runs, at loads of their own: {', '.join(kept)}." if kept else ""
     tables = "\n".join(table(title, rows) for title, rows in sections.items())
     return f"""# Benchmarks
 
 Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, {memory:.0f} GB of memory, load
-{before:.1f} before it began.
+{before:.1f} before it began.{earlier}
 Absolute numbers depend on the machine and on what else it does; ratios were measured within one run and travel better.
 
 {tables}
@@ -192,6 +194,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="keep each benchmark's result here; a next run goes on with the rest")
     keep = parser.parse_args().keep
     before = os.getloadavg()[0]
+    kept = [name for name in PARTS if keep and (keep / f"{name}.json").exists()]
     numbers = {name: run(name, keep) for name in PARTS}
     sections = {
         "The platform": platform_rows(numbers["stack"], numbers["airflow"]),
@@ -200,7 +203,7 @@ def main() -> None:
         "Lineage service": lineage_rows(numbers["lineage"]),
         "Lineage's emitters": emitter_rows(numbers["lineage_outage"], numbers["lineage_malformed"]),
     }
-    PAGE.write_text(page(sections, before), encoding="utf-8")
+    PAGE.write_text(page(sections, before, kept), encoding="utf-8")
     sys.stderr.write(f"\nwrote {PAGE.relative_to(BENCH.parent)}\n")
 
 
