@@ -5,7 +5,8 @@
 Starts the platform in a state directory of its own that is removed afterwards. A day is run and maintenance is done:
 every snapshot must be explained. Then the lineage service is stopped, the next day is run, and the service is started
 again: what is missing must be exactly what was committed meanwhile, and all of it must be explained again but for what
-Spark wrote, of which the task must be known. The result is printed as JSON; ends with exit code 1 when a promise is
+Spark wrote, of which the task must be known. Spark's own events wait in files that the next Spark job would post: once
+they are posted, everything must be explained. The result is printed as JSON; ends with exit code 1 when a promise is
 broken.
 """
 
@@ -26,6 +27,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lakehold.config import platform as platforms
+from lakehold.config import posting, spool
 from lakehold.config.platform import S3Address
 from lakehold.pipelines.delivery import USER, Sender, flights, references
 from lakehold.release.store import Store
@@ -89,9 +92,19 @@ class Installation:
             found |= {(name, row["id"]) for row in csv.DictReader(io.StringIO(self.sql(query)))}
         return found
 
+    def post_left(self) -> str:
+        """Post what tasks have left, as the next Spark job would; return why something was not taken, or nothing."""
+        described = self.state / "conf" / "airflow" / "platform.json"
+        known = platforms.loads(described.read_text(encoding="utf-8"))
+        return spool.post_left(posting.folder(known), known.lineage, _say)
+
     def sql(self, query: str) -> str:
         """Ask Trino as the administrator."""
         return self.lakehold("sql", "--format", "csv", "--user", "admin", query)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 _TABLES = """
@@ -142,6 +155,8 @@ def measure(platform: Installation) -> tuple[dict[str, Any], list[str]]:
         lambda: platform.coverage(*since),
         lambda found: all(row["state"] == "partly" and row["engine"] == "spark" for row in found["missing"]),
     )
+    refused = platform.post_left()
+    posted, posting_seconds = until(lambda: platform.coverage(*since), settled)
     named = {(row["table"], row["snapshot"]) for row in lost["missing"] if row["operation"] != "view"}
     healed_before = lost["explained"]
     result = {
@@ -157,8 +172,10 @@ def measure(platform: Installation) -> tuple[dict[str, Any], list[str]]:
         },
         "again_after_seconds": healing,
         "left": [f"{row['table']} by {row['made_by']}" for row in again["missing"]],
+        "once_files_were_posted": {key: posted[key] for key in ("snapshots", "explained", "percent")},
+        "once_files_were_posted_seconds": posting_seconds,
     }
-    broken = []
+    broken = [f"what tasks have left is not taken: {refused}"] if refused else []
     if whole["percent"] != 100.0:
         broken.append("after a day, not every snapshot is explained")
     if not named <= committed:
@@ -169,6 +186,8 @@ def measure(platform: Installation) -> tuple[dict[str, Any], list[str]]:
         broken.append("something that can be known again is not")
     if not all(row["job"] and row["job"].startswith("flights_daily.") for row in again["missing"]):
         broken.append("the task of a Spark write is not known")
+    if posted["percent"] != 100.0:
+        broken.append("once what Spark jobs left was posted, not every snapshot is explained")
     return result, broken
 
 

@@ -128,7 +128,9 @@ def way_in(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFa
     for name, text in {**files, "tls.key": certificates.pem_key(keys[1])}.items():
         (folder / name).write_text(text, encoding="utf-8")
     secret = ("secret", "tls", "ingress", f"--cert={folder / 'tls.crt'}", f"--key={folder / 'tls.key'}")
-    cluster.kubectl("--namespace", namespace, "create", *secret)
+    own = ("--namespace", namespace)
+    made = cluster.kubectl(*own, "create", *secret, "--dry-run=client", "-o", "json").stdout
+    cluster.kubectl(*own, "apply", "-f", "-", stdin=made)
     return folder / "ca.crt"
 
 
@@ -147,26 +149,33 @@ def images(cluster: Cluster) -> Path:
 def installation(
     cluster: Cluster, namespace: str, images: Path, way_in: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """The trial profile with hosts of its own for people, installed, with every pod ready."""
+    """The trial profile with hosts of its own for people, installed, with every pod ready; one that is there stays."""
     assert way_in.is_file()
     own = tmp_path_factory.mktemp("values") / "own.yaml"
     own.write_text(yaml.safe_dump(_OWN), encoding="utf-8")
     installed = Installation(
         cluster=cluster, namespace=namespace, values=("--values", str(images), "--values", str(own))
     )
-    with cluster.timed("helm install, until every pod is ready"):
+    was_there = installed.helm("status", check=False).returncode == 0
+    try:
+        if not was_there:
+            _install(installed)
+        yield installed
+    finally:
+        installed.close()
+        if not was_there:
+            cluster.helm("uninstall", RELEASE, "--namespace", namespace, "--wait", check=False)
+            cluster.kubectl("delete", "namespace", namespace, "--wait", check=False)
+
+
+def _install(installed: Installation) -> None:
+    with installed.cluster.timed("helm install, until every pod is ready"):
         try:
             installed.helm("install")
             wait_for(lambda: not installed.unready(), 300, "every pod is ready")
         except BaseException:
             sys.stderr.write(_story(installed))
             raise
-    try:
-        yield installed
-    finally:
-        installed.close()
-        cluster.helm("uninstall", RELEASE, "--namespace", namespace, "--wait", check=False)
-        cluster.kubectl("delete", "namespace", namespace, "--wait", check=False)
 
 
 @pytest.fixture(scope="session")

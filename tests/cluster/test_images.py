@@ -23,6 +23,7 @@ OUT = Path(os.environ.get("IMAGES_OUT", PLATFORM.parent / "dist" / "images"))
 RECIPES = load_recipes()
 ENGINE, DBT, AIRFLOW, LAKEHOLD = (str(layout.python(name)) for name in ("engine", "dbt", "airflow", "lakehold"))
 STORE = str(layout.STORE)
+DRIVER = ("-m", "lakehold.pipelines.spark_pod", "driver")
 SPARK = """
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
@@ -50,7 +51,7 @@ PROGRAMS: dict[str, list[list[str]]] = {
     "platform": [[LAKEHOLD, "-c", "import lakehold.cluster.configure, lakehold.cluster.keys, lakehold.lineage.server"]],
     "spark": [
         [ENGINE, "-c", "import great_expectations, pyarrow, pyiceberg, scipy"],
-        [ENGINE, "-c", SPARK],
+        ["/usr/bin/env", "SPARK_DRIVER_BIND_ADDRESS=127.0.0.1", ENGINE, *DRIVER, "--version"],
     ],
     "airflow": [
         [AIRFLOW, "-c", "import airflow.providers.cncf.kubernetes.executors.kubernetes_executor"],
@@ -58,7 +59,7 @@ PROGRAMS: dict[str, list[list[str]]] = {
         [AIRFLOW, "-c", "import airflow.providers.amazon.aws.log.s3_task_handler"],
         [DBT, "-c", "from dbt.cli.main import cli; cli(['--version'])"],
         [ENGINE, "-c", "import great_expectations, pyarrow, pyiceberg, scipy"],
-        [ENGINE, "-c", SPARK],
+        ["/usr/bin/env", f"JAVA_HOME={STORE}/jdk-21", ENGINE, "-c", SPARK],
         ["/usr/bin/bash", "-c", "[[ $(id -u) == 10001 ]]"],
         ["/usr/bin/bash", "-c", GIT],
     ],

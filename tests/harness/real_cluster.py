@@ -8,6 +8,7 @@ import json
 import os
 import re
 import select
+import shutil
 import subprocess
 import tempfile
 import time
@@ -156,6 +157,8 @@ class Installation:
         for process, _ in self._forwards.values():
             self._end(process)
         self._forwards.clear()
+        if path := self.__dict__.pop("authority", None):
+            shutil.rmtree(path.parent)
 
     def sql(self, statement: str, user: str = "admin") -> list[dict[str, str]]:
         """Ask Trino; every value as text."""

@@ -1,5 +1,5 @@
 {{/* Probes from a declared health check. Takes root, process and port. A process that is slow to answer is taken out of its
-     Service at once, and started again only when its port has been dead for a minute and a half. */}}
+     Service at once, and started again only when its port has been dead for a minute and a half, or its heart for three. */}}
 {{- define "lakehold.probes" -}}
 {{- $host := printf "%s-" (include "lakehold.name" .root) -}}
 startupProbe:
@@ -21,7 +21,8 @@ livenessProbe:
   {{- else }}
   {{- toYaml .process.alive | replace "host-of-" $host | nindent 2 }}
   {{- end }}
-  periodSeconds: 15
-  timeoutSeconds: 10
+  # A program that has to start on a busy node may take long, and a kubelet counts that as an end.
+  periodSeconds: {{ ternary 15 30 .process.serves }}
+  timeoutSeconds: {{ ternary 10 30 .process.serves }}
   failureThreshold: 6
 {{- end }}

@@ -1,7 +1,8 @@
-"""Every error a user can meet: what happened, why, and the command that mends it; with its exit code."""
+"""Every error a user can meet, and every finding of ``doctor``: what happened, why, and the command that mends it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -81,3 +82,13 @@ class BusyError(LakeholdError):
     """Another run is working on the same tables; trying again later may help."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at. ``level`` is ``ok``, ``warning`` (works, for now) or ``problem``."""
+
+    subject: str
+    level: str
+    text: str
+    remedy: str = ""

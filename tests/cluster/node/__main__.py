@@ -44,7 +44,7 @@ def _do(arguments: argparse.Namespace) -> None:
             _say(f"{programs.ensure(node, name)}")
     elif arguments.verb == "load":
         for archive in arguments.archives:
-            machine.load(node, archive)
+            machine.load(node, archive.resolve())
     else:
         name, *words = arguments.words
         own = {

@@ -76,6 +76,26 @@ def test_another_version_s_preparation_is_not_this_one_s(airflow: Any) -> None:
     assert subprocess.run(**ask, check=False).returncode == 0
 
 
+def test_a_newer_version_s_schema_is_noticed_before_anybody_goes_back(airflow: Any) -> None:
+    task, site = AIRFLOW.before[0], airflow.lab.site
+    assert task.fits is not None
+    ask = {"args": task.fits(site), "env": task.environment(site), "capture_output": True, "text": True}
+    fine = subprocess.run(**ask, check=False)
+    assert (fine.returncode, fine.stderr) == (0, "")
+    secret, port = site.secrets["postgres.airflow"], site.ports["postgres"]
+    where = {"host": site.host, "port": port, "user": "airflow", "password": secret, "dbname": "airflow"}
+    with psycopg.connect(**where) as database:
+        (before,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+        database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    try:
+        asked = subprocess.run(**ask, check=False)
+    finally:
+        with psycopg.connect(**where) as database:
+            database.execute("UPDATE alembic_version SET version_num = %s", (before,))
+    assert asked.returncode == 5
+    assert "alembic_version is at ffffffffffff" in asked.stderr
+
+
 def connections_of(process: psutil.Process) -> list[Any]:
     try:
         return list(process.net_connections("inet"))

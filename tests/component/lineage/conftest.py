@@ -107,6 +107,12 @@ class Postgres:
         self.process.wait(timeout=30)
 
 
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
 @dataclass
 class Service:
     """One process of the lineage service."""
@@ -215,6 +221,8 @@ def database(postgres: Postgres) -> str:
     from lakehold.lineage.migrate import ensure_schema
 
     with psycopg.connect(postgres.database, autocommit=True) as connection:
+        # PostgreSQL goes on with the statement of a client that has ended: one of the last test's service.
+        connection.execute(_END_OTHERS)
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
     ensure_schema(postgres.database)

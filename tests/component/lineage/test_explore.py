@@ -148,6 +148,64 @@ def test_an_answer_is_bounded_and_says_so(client: httpx.Client) -> None:
     assert {edge[side]["field"] for edge in answer["edges"] for side in ("source", "target")} <= shown
 
 
+def hub(made: MadeGraph) -> None:
+    """Have five tables made of two columns of one, which also feeds itself, and a sixth made of one of the five."""
+    for number in range(5):
+        made.edges(
+            f"dbt:mart{number}",
+            [f"silver.hub.{name} -> gold.mart{number}.{name} IDENTITY" for name in ("a", "b")],
+        )
+    made.edges("flights_daily.hub", ["silver.hub.a -> silver.hub.b TRANSFORMATION"])
+    made.edges("dbt:last", ["gold.mart0.a -> gold.last.a IDENTITY"])
+
+
+def beside(answer: Any) -> list[tuple[str, str | None, str, int]]:
+    """Say where tables were left out, and how many."""
+    titles = {node["id"]: node["title"] for node in answer["nodes"]}
+    fields = {field["id"]: field["name"] for node in answer["nodes"] for field in node["fields"]}
+    return [(titles[one["node"]], fields.get(one["field"]), one["direction"], one["tables"]) for one in answer["more"]]
+
+
+def test_a_table_with_very_many_beside_it_is_shown_with_some_and_counts_the_others(
+    made: MadeGraph, client: httpx.Client
+) -> None:
+    hub(made)
+    answer = get(client, "graph", of="silver.hub", direction="down", fan=2, depth=3)
+    assert lines(answer) == sorted(
+        [
+            *(f"silver.hub.{name} -> gold.mart{number}.{name} IDENTITY" for name in ("a", "b") for number in (0, 1)),
+            *(f"silver.hub -> gold.mart{number}" for number in (0, 1)),
+            "silver.hub.a -> silver.hub.b TRANSFORMATION",
+            "silver.hub -> silver.hub",
+            "gold.mart0.a -> gold.last.a IDENTITY",
+            "gold.mart0 -> gold.last",
+        ]
+    )
+    assert beside(answer) == [("silver.hub", None, "down", 3)]
+    assert answer["truncated"] is False
+    whole = get(client, "graph", of="silver.hub", direction="down")
+    assert whole["more"] == []
+    assert len({edge["target"]["node"] for edge in whole["edges"]}) == 7
+
+
+def test_a_column_with_very_many_beside_it_counts_its_own_tables(made: MadeGraph, client: httpx.Client) -> None:
+    hub(made)
+    made.edges("dbt:other", ["silver.hub.a -> gold.other.a IDENTITY"])
+    answer = get(client, "graph", of="silver.hub.a", direction="down", fan=4, depth=2, edges="direct")
+    # Of b, which is made of a, all five but one; of a itself those and one more.
+    assert beside(answer) == [("silver.hub", "a", "down", 2), ("silver.hub", "b", "down", 1)]
+    assert beside(get(client, "graph", of="gold.mart4.b", fan=1, direction="up")) == []
+
+
+def test_a_table_left_out_from_two_of_a_table_s_columns_counts_once(made: MadeGraph, client: httpx.Client) -> None:
+    made.edges("dbt:hub", ["raw.one.a -> silver.late.a IDENTITY", "silver.late.a -> silver.late.b TRANSFORMATION"])
+    for number in range(3):
+        made.edges(f"dbt:m{number}", [f"silver.late.{name} -> gold.m{number}.{name} IDENTITY" for name in ("a", "b")])
+    # The columns of silver.late are come by one after the other, and lead to the same tables.
+    answer = get(client, "graph", of="raw.one", direction="down", fan=1, edges="direct", depth=4)
+    assert beside(answer) == [("silver.late", None, "down", 2)]
+
+
 def test_the_graph_of_a_day(made: MadeGraph, client: httpx.Client) -> None:
     made.edges("dbt:late", LATER, since=MONTH)
     asked: dict[str, str | int] = {"of": "gold.delays.mean_delay", "direction": "up", "depth": 1, "edges": "direct"}
@@ -267,6 +325,8 @@ def test_search_finds_tables_columns_and_processes(client: httpx.Client) -> None
         ("graph", {}, 400, "of is missing"),
         ("graph", {"of": "gold.delays", "depth": 0}, 400, "depth must be a number from 1 to 20"),
         ("graph", {"of": "gold.delays", "limit": 10_001}, 400, "limit must be a number from 1 to 10000"),
+        ("graph", {"of": "gold.delays", "fan": 1001}, 400, "fan must be a number from 1 to 1000"),
+        ("changes", {"of": "gold.delays", "from": "2026-01-01", "fan": 1}, 400, "fan is no parameter of this"),
         ("graph", {"of": "gold.delays", "direction": "left"}, 400, "direction must be one of up, down, both"),
         ("graph", {"of": "gold.delays", "edges": "some"}, 400, "edges must be one of all, direct, tables"),
         ("graph", {"of": "gold.delays", "at": "yesterday"}, 400, "at must be a date or a time such as 2013-01-31"),

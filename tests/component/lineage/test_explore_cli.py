@@ -104,6 +104,18 @@ def test_show_a_table_both_ways(run: Callable[..., Result]) -> None:
 
 
 @pytest.mark.usefixtures("made")
+def test_show_says_how_many_tables_it_left_out(made: MadeGraph, run: Callable[..., Result]) -> None:
+    for number in range(30):
+        made.edges(f"dbt:m{number:02}", [f"silver.flights.origin -> gold.m{number:02}.origin IDENTITY"])
+    said = printed(run("show", "silver.flights.origin", "--down", "--values")).splitlines()
+    # 30 and gold.delays; those that were seen first are shown.
+    assert [line[4:] for line in said if "more tables" in line] == ["and 6 more tables"]
+    assert sum("by dbt:" in line for line in said) == 25
+    assert "more table" not in printed(run("show", "silver.flights.origin", "--down", "--values", "--fan", "0"))
+    assert len(json.loads(printed(run("show", "silver.flights.origin", "--down", "--values", "--json")))["edges"]) == 31
+    assert len(printed(run("show", "silver.flights.origin", "--down", "--values", "--lines")).splitlines()) == 31
+
+
 def test_show_as_lines_is_what_assert_reads(run: Callable[..., Result], tmp_path: Path) -> None:
     lines = printed(run("show", "gold.delays", "--up", "--depth", "1", "--lines")).splitlines()
     file = tmp_path / "golden.yml"

@@ -40,7 +40,9 @@ def test_what_is_pending_is_named_and_a_newer_version_s_database_refused(
         connection.execute("DELETE FROM migration WHERE number = %s", (migrations()[-1].number,))
     assert main(["--check"]) == 5
     assert migrations()[-1].name in capsys.readouterr().err
+    assert main(["--fits"]) == 0
     with psycopg.connect(database) as connection:
         connection.execute("INSERT INTO migration (number, name, sha256) VALUES (9999, 'newer', 'x')")
-    assert main(["--check"]) == 5
-    assert "does not know" in capsys.readouterr().err
+    for question in ("--check", "--fits"):
+        assert main([question]) == 5
+        assert "does not know" in capsys.readouterr().err

@@ -331,6 +331,18 @@ def test_thousands_of_tables_stay_usable(many: Visit) -> None:
     assert page.locator("article").count() <= 250
 
 
+def test_of_very_many_tables_next_to_one_some_are_shown_and_the_others_counted(visit: Visit) -> None:
+    graph = MadeGraph(visit.service.database)
+    graph.edges("bench.hub", [f"bronze.hub.a -> gold.h{number:02}.a IDENTITY" for number in range(30)])
+    graph.connection.close()
+    page = visit.open("&of=bronze.hub")
+    notice = page.locator("#notice")
+    expect(notice).to_have_text("Not shown: 5 more tables after bronze.hub. Choose more tables a step to see them.")
+    page.get_by_label("Tables a step").select_option("100")
+    expect(notice).to_be_hidden()
+    expect(page.locator("#subtitle")).to_contain_text("31 tables, 30 edges")
+
+
 def test_without_the_library_lists_and_details_work(visit: Visit) -> None:
     visit.page.route("**/page/cytoscape.js", lambda route: route.fulfill(status=404, body="{}"))
     page = visit.open("&of=gold.delays&column=arr_delay")

@@ -19,9 +19,9 @@ from lakehold.components.model import Site
 from lakehold.config.ancestry import Ancestor, Ancestry, spark_conf
 from lakehold.config.platform import S3Address
 from lakehold.config.settings import BUNDLED_REGION
+from lakehold.config.spool import Spool
 from lakehold.pipelines import spark_submit
 from lakehold.pipelines.delivery import Delivery, Sender, flights, references
-from lakehold.pipelines.spool import Spool
 from lakehold.release.store import Store
 from lakehold.tables.catalog import s3_endpoint
 

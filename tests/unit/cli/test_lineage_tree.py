@@ -49,6 +49,7 @@ def answer(of: str, *edges: str) -> dict[str, Any]:
         "nodes": nodes,
         "edges": listed,
         "unknown": {"rank": "made by a Python function"} if not column else {},
+        "more": [],
         "processes": [{"id": name, "name": name} for name in {edge.split()[-1] for edge in edges}],
     }
 
@@ -102,4 +103,32 @@ def test_a_table_names_some_columns_and_counts_the_others() -> None:
         "├── a.t  c0, c1, c2, c3 … 9 columns  by p",
         "├── z.t  as a whole  by q",
         "└── nobody knows what rank is made from: made by a Python function",
+    ]
+
+
+def test_tables_that_are_not_shown_are_counted_where_they_would_be() -> None:
+    found = answer("s.t", "s.t.a -> g.one.a IDENTITY p", "s.t -> g.one - p", "g.one.a -> h.x.a IDENTITY q")
+    node = {one["title"]: one["id"] for one in found["nodes"]}
+    found["more"] = [
+        {"node": node["s.t"], "field": None, "direction": "down", "tables": 1975},
+        {"node": node["g.one"], "field": None, "direction": "down", "tables": 1},
+        {"node": node["g.one"], "field": None, "direction": "up", "tables": 7},
+    ]
+    assert drawn(table_tree(found, "down")) == [
+        "s.t goes into",
+        "├── g.one  a  by p",
+        "│   ├── h.x  a  by q",
+        "│   └── and 1 more table",
+        "└── and 1,975 more tables",
+    ]
+
+
+def test_tables_that_are_not_shown_are_counted_for_each_column() -> None:
+    found = answer("s.t.a", "s.t.a -> g.one.a IDENTITY p", "s.t.b -> g.one.b IDENTITY p")
+    field = {one["name"]: one["id"] for node in found["nodes"] if node["title"] == "s.t" for one in node["fields"]}
+    found["more"] = [{"node": 1, "field": field["a"], "direction": "down", "tables": 3}]
+    assert drawn(column_tree(found, "down", "lakehouse")) == [
+        "s.t.a goes into",
+        "├── g.one.a  IDENTITY  by p",
+        "└── and 3 more tables",
     ]

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from lakehold.config import spool
 from lakehold.config.platform import LineageAddress
 from lakehold.config.posting import ANSWER_SECONDS, LEFT, PATIENCE_SECONDS, leave, post
-from lakehold.pipelines import spool
 from lakehold.quality import assertions
 
 

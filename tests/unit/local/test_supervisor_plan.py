@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,11 @@ def sleeper():
 
     def start(**environment: str) -> subprocess.Popen[bytes]:
         started.append(subprocess.Popen(["/bin/sleep", "1000"], env=environment, start_new_session=True))
+        # For a moment after the program has begun, the kernel shows none of its environment.
+        deadline = time.monotonic() + 30
+        while environment and not Path(f"/proc/{started[-1].pid}/environ").read_bytes():
+            assert time.monotonic() < deadline, "a process without its environment"
+            time.sleep(0.01)
         return started[-1]
 
     yield start

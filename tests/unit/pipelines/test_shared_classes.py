@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lakehold.pipelines.shared_classes import BASE, CLASSES, SharedClasses
+from lakehold.pipelines.shared_classes import BASE, CLASSES, SharedClasses, as_left
 
 
 @pytest.fixture
@@ -25,9 +25,14 @@ def shared(tmp_path: Path) -> SharedClasses:
     return SharedClasses(folder=tmp_path / "store" / "classes" / "key")
 
 
+def written_on(shared: SharedClasses) -> list[int]:
+    """What a job notes when it begins."""
+    return as_left(shared.base) if shared.base.is_file() else []
+
+
 def fill(shared: SharedClasses, own: Path) -> bool:
     """What the first job does."""
-    return shared.ensure_base(own / BASE) and shared.add(own / CLASSES)
+    return shared.ensure_base(own / BASE) and shared.add(own / CLASSES, written_on(shared))
 
 
 def test_what_is_left_is_there_for_everyone_to_read_and_nobody_to_write(shared: SharedClasses, own: Path) -> None:
@@ -36,7 +41,7 @@ def test_what_is_left_is_there_for_everyone_to_read_and_nobody_to_write(shared: 
     try:
         assert shared.ensure_base(own / BASE)
         assert not shared.has(CLASSES)
-        assert shared.add(own / CLASSES)
+        assert shared.add(own / CLASSES, written_on(shared))
     finally:
         os.umask(before)
     assert shared.has(BASE)
@@ -69,10 +74,10 @@ def test_what_is_not_as_it_was_left_is_not_used_and_all_is_made_again(
         damaged.write_text("[1")
     assert not shared.has(BASE)
     assert not shared.has(CLASSES)
-    assert not shared.add(own / CLASSES), "on another base it would be of no use"
+    assert not shared.add(own / CLASSES, written_on(shared)), "on another base it would be of no use"
     assert shared.ensure_base(own / BASE)
     assert not shared.has(CLASSES), "they were built on what is no more"
-    assert shared.add(own / CLASSES)
+    assert shared.add(own / CLASSES, written_on(shared))
     assert [path.name for path in shared.folder.parent.iterdir()] == ["key"]
 
 
@@ -89,7 +94,7 @@ def test_the_first_of_two_stays(shared: SharedClasses, own: Path) -> None:
 def test_a_store_that_cannot_take_them_is_no_failure(shared: SharedClasses, own: Path) -> None:
     shared.folder.parent.write_text("a file where the folder would be")
     assert not shared.ensure_base(own / BASE)
-    assert not shared.add(own / CLASSES)
+    assert not shared.add(own / CLASSES, written_on(shared))
     assert shared.folder.parent.is_file()
 
 

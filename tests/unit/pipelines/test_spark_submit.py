@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,37 @@ def test_an_installation_keeps_its_own_where_the_store_is_not_to_be_written(plat
     archive.keep("one")
     assert archive.flags("two")[1:] == [f"-XX:SharedArchiveFile={archive.base}:{archive.path}"]
     assert not nowhere.exists()
+
+
+def test_classes_written_on_a_base_that_is_another_now_are_not_kept(platform: Platform, tmp_path: Path) -> None:
+    store = tmp_path / "classes"
+    archive = spark_submit.archive(dataclasses.replace(platform, spark_classes=str(store)))
+    archive.base.write_text("base")
+    archive.flags("slow")
+    archive.draft("slow").write_text("on the first base")
+    # Meanwhile somebody finds the shared base damaged, and makes it anew.
+    assert archive.shared is not None
+    archive.shared.base.chmod(0o600)
+    archive.shared.base.write_text("damaged")
+    archive.flags("quick")
+    archive.keep("slow")
+    assert not archive.shared.has("classes.jsa")
+    assert not archive.path.exists()
+    assert not archive.draft("slow").exists()
+    archive.draft("quick").write_text("on the second base")
+    archive.keep("quick")
+    assert archive.shared.classes.read_text() == "on the second base"
+
+
+def test_classes_written_on_the_stores_base_are_not_an_installations_own(platform: Platform, tmp_path: Path) -> None:
+    store = tmp_path / "classes"
+    archive = spark_submit.archive(dataclasses.replace(platform, spark_classes=str(store)))
+    archive.base.write_text("base")
+    archive.flags("one")
+    archive.draft("one").write_text("classes")
+    shutil.rmtree(store)
+    archive.keep("one")
+    assert not archive.path.exists(), "no JVM would take it: it knows the path of its base"
 
 
 def test_other_jars_have_another_archive(platform: Platform) -> None:

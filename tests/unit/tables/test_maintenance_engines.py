@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from lakehold.config.platform import LineageAddress
 from lakehold.errors import ConflictError, RunFailedError
 from lakehold.tables.maintenance_spark import procedure, rewrite
 from lakehold.tables.maintenance_trino import analyze, name, optimize, optimize_manifests, planning_probe, scan_probe
@@ -61,21 +63,46 @@ SPARK: Any = SimpleNamespace(
     spark_properties="",
     spark_java_home="",
     work="",
+    lineage=LineageAddress(url="http://127.0.0.1:9", namespace="lakehold", token=""),
 )
 
 
-def test_a_spark_that_takes_too_long_fails_one_table_only(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def spark(tmp_path: Path) -> Any:
+    return SimpleNamespace(**{**vars(SPARK), "work": str(tmp_path)})
+
+
+def test_a_spark_that_takes_too_long_fails_one_table_only(monkeypatch: pytest.MonkeyPatch, spark: Any) -> None:
     def run(command: list[str], timeout: float, **_: Any) -> None:
         raise subprocess.TimeoutExpired(command, timeout)
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(RunFailedError, match=r"did not finish gold\.delays within 120 s"):
-        rewrite(SPARK, "sort", STATE, Policy(), 5)
+        rewrite(spark, "sort", STATE, Policy(), 5)
 
 
-def test_a_conflict_is_found_in_however_long_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conflict_is_found_in_however_long_a_trace(monkeypatch: pytest.MonkeyPatch, spark: Any) -> None:
     told = "org.apache.iceberg.exceptions.CommitFailedException: moved\n" + "\tat somewhere\n" * 500
     ended = subprocess.CompletedProcess([], 1, stdout="", stderr=told)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
     with pytest.raises(ConflictError):
-        rewrite(SPARK, "sort", STATE, Policy(), 5)
+        rewrite(spark, "sort", STATE, Policy(), 5)
+
+
+def test_nobody_waits_for_lineage_and_what_it_does_not_take_is_left_for_later(
+    monkeypatch: pytest.MonkeyPatch, spark: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given: dict[str, str] = {}
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        pairs = [command[place + 1] for place, part in enumerate(command) if part == "--conf"]
+        given.update(pair.split("=", 1) for pair in pairs)
+        Path(given["spark.openlineage.transport.location"]).write_text('{"eventType": "COMPLETE"}\n')
+        return subprocess.CompletedProcess([], 0, stdout="", stderr="")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    rewrite(spark, "sort", STATE, Policy(), 5)
+    assert given["spark.openlineage.transport.type"] == "file"
+    (left,) = (Path(spark.work) / "lineage").iterdir()
+    assert left.name.endswith(".left.jsonl")
+    assert "the lineage service does not take events now" in capfd.readouterr().err

@@ -26,6 +26,8 @@ _AT = click.option(
 _UP = click.option("--up", "direction", flag_value="up", help="Only what it comes from.")
 _DOWN = click.option("--down", "direction", flag_value="down", help="Only what comes from it.")
 _MOST_EDGES = 10_000
+_FAN = 25
+"""Of the tables next to one, so many are in a tree."""
 
 Answer = Mapping[str, Any]
 
@@ -37,12 +39,20 @@ Answer = Mapping[str, Any]
 @click.option("--depth", type=click.IntRange(1, 20), default=3, show_default=True, help="Most steps.")
 @_AT
 @click.option("--values", is_flag=True, help="Only where values come from and go to, not what decides about rows.")
+@click.option(
+    "--fan",
+    type=click.IntRange(0, 1000),
+    help=f"Most tables to go to from each; 0 for all. {_FAN} by default, all with --lines and --json.",
+)
 @click.option("--lines", is_flag=True, help="One edge a line, as a file for `assert` has them.")
 @_AS_JSON
-def show(name: str, direction: str | None, depth: int, at: str, *, values: bool, lines: bool, as_json: bool) -> None:
+def show(
+    name: str, direction: str | None, depth: int, at: str, fan: int | None, *, values: bool, lines: bool, as_json: bool
+) -> None:
     """What a table or column comes from, and what comes from it.
 
-    A table is schema.table; a file is s3://bucket/path, and its column follows after a #.
+    A table is schema.table; a file is s3://bucket/path, and its column follows after a #. Where a table or column
+    leads to many tables, the tree goes to some of them and says how many more there are.
 
     \b
     Examples:
@@ -54,7 +64,8 @@ def show(name: str, direction: str | None, depth: int, at: str, *, values: bool,
     site = LineageSite()
     edges = "direct" if values else "all"
     asked: dict[str, str | int] = {"of": name, "depth": depth, "at": at, "edges": edges, "limit": _MOST_EDGES}
-    answer = site.ask("graph", {**asked, "direction": direction or "both"})
+    most = fan if fan is not None else 0 if lines or as_json else _FAN
+    answer = site.ask("graph", {**asked, "direction": direction or "both", "fan": most or ""})
     if as_json:
         click.echo(json.dumps(answer, indent=2))
     elif lines:
@@ -66,6 +77,8 @@ def show(name: str, direction: str | None, depth: int, at: str, *, values: bool,
             if not tree.children:
                 tree.add(Text("nothing that is known", style="dim"))
             OUT.print(tree, soft_wrap=True)
+    if answer["more"]:
+        ERR.print(f"Of the tables next to one, {most} are shown; --fan 0 shows all.", style="yellow", highlight=False)
     _say_if_cut(answer, "ask for fewer steps (--depth), or for a column")
 
 

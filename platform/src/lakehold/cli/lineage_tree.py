@@ -42,7 +42,7 @@ def column_tree(answer: Answer, direction: str, catalog: str) -> Tree:
         found = _by_end(steps.get(key, ()), far)
         return sorted(found.items(), key=lambda item: (not item[1][0]["direct"], titles[item[0]]))
 
-    _grow(tree, start, groups, label)
+    _grow(tree, start, groups, label, _hidden(answer, direction, "field"))
     if direction == "up":
         whole = next((edge["target"]["field"] for edge in answer["edges"] if _about_rows(edge, answer)), None)
         rows = [edge for edge in steps.get(whole, ()) if edge["how"]] if whole is not None else []
@@ -50,6 +50,8 @@ def column_tree(answer: Answer, direction: str, catalog: str) -> Tree:
             branch = tree.add(Text("and its rows are decided by", style="dim"))
             for _, edges in sorted(_by_end(rows, far).items(), key=lambda item: titles[item[0]]):
                 branch.add(label(edges))
+            if whole in (hidden := _hidden(answer, direction, "field")):
+                branch.add(Text(_more(hidden[whole]), style="yellow"))
         _add_unknown(tree, answer)
     return tree
 
@@ -79,7 +81,7 @@ def table_tree(answer: Answer, direction: str) -> Tree:
         shown = ", ".join(names[:_MOST_NAMES]) + (f" … {len(names)} columns" if len(names) > _MOST_NAMES else "")
         return Text.assemble(title, "  ", (shown or "as a whole", "cyan")).append(_by(edges, processes))
 
-    _grow(tree, start, groups, label)
+    _grow(tree, start, groups, label, _hidden(answer, direction, "node"))
     if direction == "up":
         _add_unknown(tree, answer)
     return tree
@@ -104,6 +106,7 @@ def _grow(
     start: int,
     groups: Callable[[int], Iterable[tuple[int, Sequence[Edge]]]],
     label: Callable[[Sequence[Edge]], Text],
+    hidden: Mapping[int, int],
 ) -> None:
     """Hang onto a tree what follows from ``start``; what hangs somewhere already is not hung again with all it has."""
     seen = {start}
@@ -117,6 +120,17 @@ def _grow(
                 continue
             seen.add(end)
             todo.append((branch.add(said), end))
+        if key in hidden:
+            branch.add(Text(_more(hidden[key]), style="yellow"))
+
+
+def _hidden(answer: Answer, direction: str, place: str) -> dict[int, int]:
+    """Return column or table → how many tables next to it are not shown."""
+    return {one[place]: one["tables"] for one in answer["more"] if one["direction"] == direction}
+
+
+def _more(tables: int) -> str:
+    return f"and {tables:,} more table{'' if tables == 1 else 's'}"
 
 
 def _add_unknown(tree: Tree, answer: Answer) -> None:

@@ -10,7 +10,9 @@ from typing import BinaryIO
 
 import click
 
+from lakehold.cli import cluster_logs
 from lakehold.cli.context import Context
+from lakehold.cli.where import Where, anywhere
 from lakehold.errors import NotRunningError
 from lakehold.local.diagnosis import tail
 from lakehold.local.plan import unknown_component
@@ -20,11 +22,12 @@ _POLL_SECONDS = 0.25
 
 @click.command()
 @click.argument("component", required=False)
+@anywhere
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines are written, until Ctrl-C.")
 @click.option(
     "-n", "--lines", type=click.IntRange(0, 100_000), default=40, show_default=True, help="Lines of each log."
 )
-def logs(component: str | None, follow: bool, lines: int) -> None:
+def logs(where: Where, component: str | None, follow: bool, lines: int) -> None:
     """Show the logs of all components, of one, or of one process or task.
 
     \b
@@ -33,8 +36,13 @@ def logs(component: str | None, follow: bool, lines: int) -> None:
       lakehold logs trino -n 200        more of one component
       lakehold logs airflow-scheduler   one process
       lakehold logs postgres -f         follow
+      lakehold logs trino --context prod
+                                        its pods in a cluster; airflow-task is what tasks run in
     """
     context = Context()
+    if (cluster := where.cluster) is not None:
+        cluster_logs.show(cluster, component, lines=lines, follow=follow)
+        return
     names = _names(context, component)
     folder = context.state / "logs"
     files = {name: folder / f"{name}.log" for name in names if follow or (folder / f"{name}.log").is_file()}

@@ -14,18 +14,23 @@ from lakehold.cli.demo import demo
 from lakehold.cli.doctor import doctor
 from lakehold.cli.down import down
 from lakehold.cli.env import env
+from lakehold.cli.install import install
 from lakehold.cli.lineage import lineage
 from lakehold.cli.logs import logs
 from lakehold.cli.pins import pins
 from lakehold.cli.quality import quality
+from lakehold.cli.rollback import rollback
 from lakehold.cli.run import run
 from lakehold.cli.sql import sql
 from lakehold.cli.status import status
 from lakehold.cli.tables import tables
 from lakehold.cli.up import up
+from lakehold.cli.upgrade import upgrade
 from lakehold.errors import ConfigError, LakeholdError, StartError
 
-VERBS: tuple[click.Command, ...] = (up, down, status, logs, doctor, env, sql, run, demo, lineage, tables, quality, pins)
+VERBS: tuple[click.Command, ...] = (
+    up, down, status, logs, doctor, env, sql, run, demo, lineage, tables, quality, pins, install, upgrade, rollback,
+)  # fmt: skip
 """Every verb, in the order ``lakehold --help`` lists them."""
 
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -42,7 +47,7 @@ class _InOrder(click.Group):
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="lakehold")
 def cli() -> None:
-    """Run a whole data platform on this machine: PostgreSQL, object store, Trino, Airflow, lineage.
+    """Run a whole data platform, on this machine or in a cluster: PostgreSQL, object store, Trino, Airflow, lineage.
 
     \b
     First steps:
@@ -50,6 +55,12 @@ def cli() -> None:
       lakehold status                     see what runs, and where
       lakehold sql "show schemas"         ask Trino
       lakehold down                       stop everything
+
+    \b
+    In a cluster, with kubectl and helm:
+      lakehold install --context prod --namespace lakehold --profile trial
+      lakehold status --context prod --namespace lakehold
+    status, logs, doctor, sql, run and demo speak to a cluster with --context; install, upgrade and rollback only do.
 
     \b
     Exit codes: 0 well, 2 wrong usage, 3 configuration, 4 artifacts, 5 a start failed, 6 not running or not healthy,

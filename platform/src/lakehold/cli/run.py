@@ -14,9 +14,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lakehold.cli.context import ERR, OUT, Context
+from lakehold.cli.context import ERR, OUT
+from lakehold.cli.where import Where, anywhere
 from lakehold.components.airflow import ADMIN
-from lakehold.components.airflow_config import url
+from lakehold.components.airflow_config import public_url, url
 from lakehold.components.model import Site
 from lakehold.errors import NotRunningError, RunFailedError
 from lakehold.pipelines.client import FINISHED, AirflowClient, Interval, Run, TaskState
@@ -41,10 +42,11 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 
 @click.command()
 @click.argument("dag")
+@anywhere
 @click.option("--from", "first", type=_DAY, help="First day of the data interval.")
 @click.option("--to", "until", type=_DAY, help="The day after the last one; by default the day after --from.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the tasks until the run has ended.")
-def run(dag: str, first: datetime | None, until: datetime | None, wait: bool) -> None:
+def run(where: Where, dag: str, first: datetime | None, until: datetime | None, wait: bool) -> None:
     """Run DAG now and follow its tasks live. Exit code 7 when the run fails.
 
     An interval that was run before is run again. Ctrl-C ends the following, not the run.
@@ -54,9 +56,10 @@ def run(dag: str, first: datetime | None, until: datetime | None, wait: bool) ->
       lakehold run flights_daily --from 2013-01-01                    one day
       lakehold run flights_daily --from 2013-01-01 --to 2013-12-01    eleven months as one interval
       lakehold run flights_daily --from 2013-01-02 --no-wait          start it and return
+      lakehold run flights_daily --from 2013-01-01 --context prod     in a cluster
     """
     interval = _interval(first, until)
-    with client(Context().existing_site()) as airflow:
+    with where.site("airflow") as site, client(site) as airflow:
         _patiently(lambda: airflow.wait_for_dag(dag))
         # Starting the run of an interval twice starts it once. A run of now would be started twice.
         started = _patiently(lambda: airflow.start(dag, interval)) if interval else airflow.start(dag, interval)
@@ -76,7 +79,7 @@ def _interval(first: datetime | None, until: datetime | None) -> Interval | None
 
 def client(site: Site) -> AirflowClient:
     """Log in to the installation's Airflow."""
-    return AirflowClient(url(site), ADMIN, site.secrets["airflow.admin"])
+    return AirflowClient(url(site), ADMIN, site.secrets["airflow.admin"], public=public_url(site))
 
 
 def follow(airflow: AirflowClient, run: Run, console: Console) -> None:

@@ -17,7 +17,8 @@ from rich.table import Table
 from trino.exceptions import Error as TrinoError
 from trino.exceptions import HttpError, TrinoConnectionError, TrinoQueryError
 
-from lakehold.cli.context import ERR, OUT, Context
+from lakehold.cli.context import ERR, OUT
+from lakehold.cli.where import Where, anywhere
 from lakehold.components.model import Site
 from lakehold.components.trino import USERS
 from lakehold.errors import ConfigError, NotRunningError, RunFailedError
@@ -29,13 +30,15 @@ _TABLE_ROWS = 1000
 
 @click.command()
 @click.argument("statement")
+@anywhere
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--user", default="engineer", show_default=True, help="Trino user: admin, engineer, analyst, …")
 @click.option("--schema", default=None, help="Schema for names without one.")
-def sql(statement: str, form: str, user: str, schema: str | None) -> None:
+def sql(where: Where, statement: str, form: str, user: str, schema: str | None) -> None:
     """Run a SQL statement on Trino; "-" reads it from standard input. Ctrl-C cancels the query.
 
-    csv and json stream, so they are for large answers; json is one object per line.
+    csv and json stream, so they are for large answers; json is one object per line. With --context Trino is reached
+    through kubectl port-forward, with the password of its Secret.
 
     \b
     Examples:
@@ -43,10 +46,10 @@ def sql(statement: str, form: str, user: str, schema: str | None) -> None:
       lakehold sql --user analyst "select * from gold.daily_delays limit 10"
       lakehold sql --format csv "select * from silver.flights" > flights.csv
       echo "select 1" | lakehold sql -
+      lakehold sql --context prod --namespace lakehold "show schemas"
     """
-    site = Context().existing_site()
     text = sys.stdin.read() if statement == "-" else statement
-    with closing(connect(site, user, schema)) as connection:
+    with where.site("trino") as site, closing(connect(site, user, schema)) as connection:
         cursor = connection.cursor()
         try:
             cursor.execute(text.strip().rstrip(";"))
@@ -59,7 +62,7 @@ def sql(statement: str, form: str, user: str, schema: str | None) -> None:
             raise RunFailedError(
                 f"Trino refused the statement: {_reason(error.failure_info) or error.message}",
                 why=f"{error.error_name}, query {error.query_id}",
-                remedy=_remedy(error, site),
+                remedy=_remedy(error, site, where),
             ) from error
         except (TrinoConnectionError, HttpError, requests.RequestException) as error:
             raise _unreachable(site, error) from error
@@ -100,9 +103,12 @@ def _reason(failure: Mapping[str, Any] | None) -> str:
     return ""
 
 
-def _remedy(error: TrinoQueryError, site: Site) -> str:
+def _remedy(error: TrinoQueryError, site: Site, where: Where) -> str:
     if error.error_name == "PERMISSION_DENIED":
         return "use a user with that right: lakehold sql --user engineer …"
+    if where.context:
+        # The address it was reached at is gone with this verb.
+        return "lakehold logs trino"
     return f"the query in Trino's UI: https://{site.host}:{site.ports['trino']}/ui/query.html?{error.query_id}"
 
 

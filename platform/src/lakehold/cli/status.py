@@ -9,7 +9,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from lakehold.cli import cluster_status
 from lakehold.cli.context import OUT, Context
+from lakehold.cli.where import Where, anywhere
 from lakehold.errors import NotRunningError
 from lakehold.local.status import OVERHEAD, ProcessStatus, collect
 
@@ -17,17 +19,24 @@ _STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "red", "failed
 
 
 @click.command()
+@anywhere
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: {healthy, memory, processes: [...]}.")
-def status(as_json: bool) -> None:
+def status(where: Where, as_json: bool) -> None:
     """Show every process: pid, health, address, memory (PSS), restarts and time up.
 
+    In a cluster: every pod with its node, and memory where the cluster measures it; JSON is {healthy, release, pods}.
     Exits with 6 when nothing runs or something that should is not healthy.
 
     \b
     Examples:
       lakehold status
       lakehold status --json | python3 -m json.tool
+      lakehold status --context prod --namespace lakehold
     """
+    cluster = where.cluster
+    if cluster is not None:
+        cluster_status.show(cluster, as_json=as_json)
+        return
     context = Context()
     entries = collect(context.existing_site(), context.components)
     total = sum(entry.memory or 0 for entry in entries)

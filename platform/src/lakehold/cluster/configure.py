@@ -46,11 +46,17 @@ def plan(part: Component, site: Site) -> Plan:
     started: tuple[Process | Task, ...] = (*part.before, *processes, *part.after)
     for one in started:
         files[layout.RUN / f"{one.name}.json"] = json.dumps(_started(one, site), indent=2) + "\n"
-        if isinstance(one, Task) and one.done is not None:
-            check = {**_started(one, site), "command": one.done(site), "stdin": ""}
-            files[layout.RUN / f"{one.name}.done.json"] = json.dumps(check, indent=2) + "\n"
+        for question, command in _questions(one, site).items():
+            asked = {**_started(one, site), "command": command, "stdin": ""}
+            files[layout.RUN / f"{one.name}.{question}.json"] = json.dumps(asked, indent=2) + "\n"
     folders = [*owned, site.temporary, site.state / "work" / "home", site.tls, layout.RUN]
     return Plan(folders=tuple(dict.fromkeys([*folders, *(path.parent for path in files)])), files=files)
+
+
+def _questions(one: Process | Task, site: Site) -> dict[str, list[str]]:
+    """Return the commands that ask something about a task, by what they ask."""
+    asked = {"done": one.done, "fits": one.fits} if isinstance(one, Task) else {}
+    return {question: command(site) for question, command in asked.items() if command is not None}
 
 
 def _started(one: Process | Task, site: Site) -> dict[str, object]:

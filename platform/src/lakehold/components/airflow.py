@@ -168,6 +168,7 @@ AIRFLOW = Component(
             timeout_seconds=180,
             shared=True,
             done=lambda site: [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.prepared"],
+            fits=lambda site: [str(site.pythons["airflow"]), "-m", "lakehold.pipelines.revisions"],
         ),
     ),
     processes=(

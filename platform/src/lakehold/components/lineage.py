@@ -103,6 +103,7 @@ LINEAGE = Component(
             environment=_environment,
             shared=True,
             done=lambda site: _module(site, "migrate", "--check"),
+            fits=lambda site: _module(site, "migrate", "--fits"),
         ),
     ),
     processes=(

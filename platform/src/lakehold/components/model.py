@@ -189,6 +189,10 @@ class Task:
     done: Callable[[Site], list[str]] | None = None
     """A command that exits 0 once this version of the task has been carried out, by whomever: where the task is a Job,
     the component's processes wait for it. It runs with the task's environment and changes nothing."""
+    fits: Callable[[Site], list[str]] | None = None
+    """A command that exits 0 unless a newer version of the task has left what this one cannot work with, and else says
+    what: it is asked before a cluster goes back to this version. It runs with the task's environment and changes
+    nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

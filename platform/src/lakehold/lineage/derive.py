@@ -8,16 +8,12 @@ that arrives before its start gives the same tables.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
-import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from lakehold.lineage.database import connect, lost
-
-log = logging.getLogger(__name__)
+from lakehold.lineage.serving import serving
 
 _STEP_EVENTS = 2000
 _PAUSE_SECONDS = 0.25
@@ -116,18 +112,7 @@ class Deriver:
 
     async def run(self) -> None:
         """Work until cancelled; outlives PostgreSQL."""
-        while True:
-            try:
-                async with await connect(self._database, "graph") as connection:
-                    await self._serve(connection)
-            except psycopg.Error as problem:
-                if lost(problem):
-                    log.info("the graph waits for PostgreSQL: %s", problem)
-                    await asyncio.sleep(1.0)
-                    continue
-                # It stays where it is, loudly, rather than leave events out; GET /api/v1/stages shows how far behind.
-                log.exception("the graph cannot work in the next events")
-                await asyncio.sleep(_LOOK_SECONDS)
+        await serving(self._database, "graph", self._serve)
 
     async def _serve(self, connection: AsyncConnection[TupleRow]) -> None:
         while True:

@@ -106,6 +106,12 @@ def _check() -> int:
     return StartError.exit_code
 
 
+def _fits() -> int:
+    """Exit code 0 unless the database was migrated by a newer version, which :func:`missing` refuses."""
+    missing(options.database())
+    return 0
+
+
 def _migrate() -> int:
     applied = ensure_schema(options.database())
     sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "the schema is up to date\n")
@@ -113,8 +119,10 @@ def _migrate() -> int:
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Run from the command line; the database comes from the environment. ``--check`` only looks."""
+    """Run from the command line; the database comes from the environment. ``--check`` and ``--fits`` only look."""
     try:
+        if "--fits" in arguments:
+            return _fits()
         return _check() if "--check" in arguments else _migrate()
     except LakeholdError as problem:
         sys.stderr.write(f"{problem}\n")

@@ -8,7 +8,6 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +15,7 @@ import psutil
 
 from lakehold.components import certificates
 from lakehold.components.model import Component, Site
-from lakehold.errors import LakeholdError
+from lakehold.errors import Finding, LakeholdError
 from lakehold.local import proc, tls
 from lakehold.local.launch import recorded_programs
 from lakehold.local.ports import can_bind, holder, listeners
@@ -28,16 +27,6 @@ _FILES_WANTED = 4096
 """Trino and PostgreSQL together hold a few hundred; a burst of Parquet files a few thousand."""
 _CLOCK_FLOOR = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 """Before this code was written: certificates and S3 signatures would be refused."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that was looked at. ``level`` is ``ok``, ``warning`` (works, for now) or ``problem``."""
-
-    subject: str
-    level: str
-    text: str
-    remedy: str = ""
 
 
 def examine(site: Site, components: Sequence[Component]) -> list[Finding]:

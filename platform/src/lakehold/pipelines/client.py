@@ -92,14 +92,15 @@ class TaskState:
 
 
 class AirflowClient:
-    """A session with Airflow's API server, logged in as ``user``.
+    """A session with Airflow's API server, logged in as ``user``; ``public`` is where people open it, if elsewhere.
 
     Raises :class:`NotRunningError` when nobody answers, or the answer is a server error, and :class:`ConfigError` when
     the login is refused.
     """
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    def __init__(self, url: str, user: str, password: str, *, public: str = "") -> None:
         self.url = url.rstrip("/")
+        self._public = (public or url).rstrip("/")
         # The address is on loopback: proxies in the environment are not for us.
         self._http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         login = {"username": user, "password": password}
@@ -119,7 +120,7 @@ class AirflowClient:
 
     def link(self, run: Run) -> str:
         """Return the page of a run in the UI."""
-        return f"{self.url}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}"
+        return f"{self._public}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}"
 
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until Airflow has read the DAG's file; :class:`ConfigError` with its import errors when it cannot.

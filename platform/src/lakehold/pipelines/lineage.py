@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lakehold.config import posting
+from lakehold.config import posting, spool
 from lakehold.config.platform import Platform, load
-from lakehold.pipelines import spool
 from lakehold.pipelines.command import Command
 
 

@@ -45,14 +45,14 @@ def connection(config: str) -> str:
 
 def mark(environ: Mapping[str, str] = os.environ) -> None:
     """Write down that the database is ready for these versions."""
-    with psycopg.connect(_address(environ)) as database:
+    with psycopg.connect(address(environ)) as database:
         database.execute(_TABLE)
         database.execute(_MARK, (versions(),))
 
 
 def found(environ: Mapping[str, str] = os.environ) -> str:
     """Return which versions the database is ready for; empty for none."""
-    with psycopg.connect(_address(environ), connect_timeout=5) as database:
+    with psycopg.connect(address(environ), connect_timeout=5) as database:
         row = database.execute("SELECT to_regclass('lakehold_prepared') IS NOT NULL").fetchone()
         if row is None or not row[0]:
             return ""
@@ -60,7 +60,8 @@ def found(environ: Mapping[str, str] = os.environ) -> str:
         return str(row[0]) if row else ""
 
 
-def _address(environ: Mapping[str, str]) -> str:
+def address(environ: Mapping[str, str]) -> str:
+    """Return libpq's address of Airflow's database."""
     return connection(Path(environ["AIRFLOW_CONFIG"]).read_text(encoding="utf-8"))
 
 

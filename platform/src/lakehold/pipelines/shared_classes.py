@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +54,16 @@ class SharedClasses:
         """Whether Java's own classes are there, and we may add others."""
         return self.has(BASE) and os.access(self.folder, os.W_OK)
 
-    def add(self, draft: Path) -> bool:
-        """Put Spark's classes beside those they build on, unless some are there; False when the store takes none."""
+    def add(self, draft: Path, base: Sequence[int]) -> bool:
+        """Put Spark's classes beside those they build on, unless some are there; False when the store takes none.
+
+        ``base`` is how :func:`as_left` those that they were written on; where others are there now, they are of no use.
+        """
         record = self._record()
         if BASE not in record or CLASSES in record:
             return CLASSES in record
+        if record[BASE] != base:
+            return False
         try:
             new = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder.parent))
             try:
@@ -75,7 +80,7 @@ class SharedClasses:
     def _record(self) -> dict[str, list[int]]:
         try:
             record: dict[str, list[int]] = json.loads((self.folder / _RECORD).read_text(encoding="utf-8"))
-            return record if all(_left(self.folder / name) == left for name, left in record.items()) else {}
+            return record if all(as_left(self.folder / name) == left for name, left in record.items()) else {}
         except (OSError, ValueError, AttributeError):
             return {}
 
@@ -111,7 +116,7 @@ def _put(source: Path, target: Path) -> list[int]:
     target.chmod(0o444)
     with target.open("rb") as file:
         os.fsync(file.fileno())
-    return _left(target)
+    return as_left(target)
 
 
 def _write(path: Path, record: Mapping[str, list[int]]) -> None:
@@ -119,7 +124,7 @@ def _write(path: Path, record: Mapping[str, list[int]]) -> None:
     path.chmod(0o444)
 
 
-def _left(path: Path) -> list[int]:
+def as_left(path: Path) -> list[int]:
     """Return size and time of a file; raises :class:`OSError` when it cannot be read."""
     with path.open("rb") as file:
         seen = os.fstat(file.fileno())

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from lakehold.config import posting
+from lakehold.config import posting, spool
 from lakehold.config.ancestry import spark_conf
 from lakehold.config.platform import Platform, load
 from lakehold.errors import DataError
-from lakehold.pipelines import spark_submit, spool
+from lakehold.pipelines import spark_submit
 from lakehold.pipelines.command import Command, checkout_of
 from lakehold.pipelines.openlineage import ancestry
 

@@ -12,13 +12,14 @@ another archive, and one that is not as it was left is not used.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehold.config.platform import Platform
-from lakehold.pipelines.shared_classes import BASE, CLASSES, SharedClasses
+from lakehold.pipelines.shared_classes import BASE, CLASSES, SharedClasses, as_left
 
 ARGUMENTS = "java.args"
 """Name of the file with the JVM's arguments, beside the properties."""
@@ -41,6 +42,8 @@ class Archive:
     folder: Path
     key: str
     shared: SharedClasses | None = None
+    _written_on: dict[str, tuple[Path, list[int]]] = field(default_factory=dict, compare=False)
+    """Job → the base that it began to write on, and how that was left."""
 
     @property
     def base(self) -> Path:
@@ -66,18 +69,24 @@ class Archive:
             return [_QUIET, f"-XX:SharedArchiveFile={self.base}:{self.path}"]
         # What is written knows the base by its path, so that must be one that stays.
         stays = self.shared.base if self.shared and self.shared.ensure_base(self.base) else self.base
+        with contextlib.suppress(FileNotFoundError):  # somebody makes it anew at this moment: nothing will be kept
+            self._written_on[name] = (stays, as_left(stays))
         return [_QUIET, f"-XX:SharedArchiveFile={stays}", f"-XX:ArchiveClassesAtExit={self.draft(name)}"]
 
     def keep(self, name: str) -> None:
-        """Make what the job ``name`` wrote the archive, if it wrote one: in one step, so nobody reads half of it."""
+        """Make what the job ``name`` wrote the archive, if it wrote one: in one step, so nobody reads half of it.
+
+        An archive is of no use but on the base it was written on, so it is not kept when that is another one now.
+        """
         draft = self.draft(name)
+        base, then = self._written_on.pop(name, (None, []))
         if not draft.is_file():
             return
-        if self.shared and self.shared.takes():
-            self.shared.add(draft)  # where that fails (a full disk), the next job writes one
-            draft.unlink()
-        else:
+        if self.shared and base == self.shared.base:
+            self.shared.add(draft, then)  # where that fails (a full disk), the next job writes one
+        elif base == self.base and base.is_file() and as_left(base) == then:
             draft.replace(self.path)
+        draft.unlink(missing_ok=True)
 
 
 def archive(platform: Platform) -> Archive:

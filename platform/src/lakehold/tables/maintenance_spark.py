@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
-from lakehold.config import ancestry
+from lakehold.config import ancestry, posting
 from lakehold.config.platform import Platform
+from lakehold.config.spool import Spool
 from lakehold.errors import ConflictError, RunFailedError
 from lakehold.tables.policy import Policy
 from lakehold.tables.state import TableState
@@ -46,24 +48,9 @@ def rewrite(platform: Platform, kind: str, state: TableState, policy: Policy, se
 
     Raises :class:`ConflictError` when another commit came first, :class:`RunFailedError` for any other failure.
     """
-    submit = Path(platform.pythons["engine"]).with_name("spark-submit")
     call = procedure(platform.trino.catalog, kind, state, policy)
-    conf = {"spark.openlineage.appName": "table_maintenance", **ancestry.spark_conf(ancestry.of_environment())}
-    given = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
-    result = _run(
-        [str(submit), "--properties-file", platform.spark_properties, *given, str(Path(__file__)), call],
-        env={
-            "JAVA_HOME": platform.spark_java_home,
-            "PYSPARK_PYTHON": platform.pythons["engine"],
-            "PYSPARK_DRIVER_PYTHON": platform.pythons["engine"],
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "HOME": platform.work,
-            "PATH": f"{submit.parent}:/usr/local/bin:/usr/bin:/bin",
-        },
-        seconds=max(120.0, seconds),
-        name=state.name,
-    )
+    with Spool(posting.folder(platform), f"maintenance-{uuid.uuid4()}", platform.lineage, _warn) as kept:
+        result = _run(platform, call, kept.conf(), seconds=max(120.0, seconds), name=state.name)
     if result.returncode == 0:
         return
     told = result.stderr[-_LAST:]
@@ -72,15 +59,43 @@ def rewrite(platform: Platform, kind: str, state: TableState, policy: Policy, se
     raise RunFailedError(f"Spark could not rewrite {state.name}.", why=told, remedy="lakehold logs")
 
 
-def _run(command: Sequence[str], env: Mapping[str, str], seconds: float, name: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    platform: Platform, call: str, lineage: Mapping[str, str], *, seconds: float, name: str
+) -> subprocess.CompletedProcess[str]:
+    submit = Path(platform.pythons["engine"]).with_name("spark-submit")
+    conf = {
+        "spark.openlineage.appName": "table_maintenance",
+        **ancestry.spark_conf(ancestry.of_environment()),
+        **lineage,
+    }
+    given = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     try:
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=seconds, check=False)
+        return subprocess.run(
+            [str(submit), "--properties-file", platform.spark_properties, *given, str(Path(__file__)), call],
+            env={
+                "JAVA_HOME": platform.spark_java_home,
+                "PYSPARK_PYTHON": platform.pythons["engine"],
+                "PYSPARK_DRIVER_PYTHON": platform.pythons["engine"],
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "SPARK_LOCAL_IP": "127.0.0.1",
+                "HOME": platform.work,
+                "PATH": f"{submit.parent}:/usr/local/bin:/usr/bin:/bin",
+            },
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         raise RunFailedError(
             f"Spark did not finish {name} within {seconds:.0f} s; nothing was changed.",
             why="that is all that was left of the run's time",
             remedy="give maintenance more time: budget.seconds in maintenance.yml",
         ) from error
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)  # noqa: T201 - the message of a program
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """How runs are derived: in which order, what holds whom up, and what is taken back."""
 
 import asyncio
+import dataclasses
 import random
 import string
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg import AsyncConnection
 from told_events import START, Derived, Event, event, query, run_id, spark_table
 
 pytestmark = pytest.mark.component
@@ -125,6 +127,70 @@ def test_the_oldest_is_derived_first(derived: Derived) -> None:
         assert queue(derived) == [run_id(str(number)) for number in range(9 - left, 9)]
 
 
+def many(count: int, *, first: int = 0) -> list[Event]:
+    """Runs of as many jobs, each of which writes a table of its own."""
+    return [
+        event(
+            "COMPLETE", f"many{number}", f"job{number}", number, inputs=[spark_table("bronze.flights")],
+            outputs=[spark_table(f"silver.t{number}", columns={"a": ["bronze.flights.a"]}, schema=["a"])],
+        )
+        for number in range(first, first + count)
+    ]  # fmt: skip
+
+
+def test_the_statements_of_a_step_are_as_many_for_many_runs_as_for_few(
+    derived: Derived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a step takes on a busy machine is what it waits for PostgreSQL's answers."""
+    execute, asked = AsyncConnection.execute, 0
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await execute(*arguments, **options)
+
+    def asked_for(count: int, first: int) -> int:
+        nonlocal asked
+        derived.tell(many(count, first=first))
+        derived.execute("TRUNCATE writing, shape, edge CASCADE")
+        derived.execute("INSERT INTO due SELECT run_id, first_seen FROM run WHERE run_id = ANY(%s::uuid[])",
+                        [run_id(f"many{number}") for number in range(first, first + count)])  # fmt: skip
+        monkeypatch.setattr(AsyncConnection, "execute", counted)
+        asked = 0
+        assert step(derived) == count
+        monkeypatch.setattr(AsyncConnection, "execute", execute)
+        return asked
+
+    few, more = asked_for(2, 0), asked_for(24, 2)
+    assert more <= few + 2
+    assert len(derived.rows("SELECT 1 FROM writing")) == 24
+
+
+def test_one_odd_run_among_many_is_undone_alone(
+    derived: Derived, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from lakehold.lineage.graph import writings
+
+    plain = writings.shape_of
+
+    def odd(pair: Any, rows: Any, at: Any) -> Any:
+        shape = plain(pair, rows, at)
+        return dataclasses.replace(shape, edges="[" if at == START + timedelta(minutes=3) else shape.edges)
+
+    monkeypatch.setattr(writings, "shape_of", odd)
+    derived.tell(many(6))
+    assert [line for line in derived.edges() if "silver.t3" in line] == []
+    assert len(derived.rows("SELECT 1 FROM writing")) == 5
+    problems = derived.rows("SELECT run_id::text, problem FROM run WHERE problem IS NOT NULL")
+    assert [row["run_id"] for row in problems] == [run_id("many3")]
+    assert caplog.text.count("cannot be derived") == 1
+    monkeypatch.undo()
+    derived.execute("INSERT INTO due SELECT run_id, first_seen FROM run")
+    derived.drain()
+    assert len(derived.rows("SELECT 1 FROM writing")) == 6
+    assert derived.rows("SELECT 1 FROM run WHERE problem IS NOT NULL") == []
+
+
 def test_what_changed_in_many_runs_is_put_together_once(derived: Derived, monkeypatch: pytest.MonkeyPatch) -> None:
     from lakehold.lineage.graph import edges
 
@@ -134,9 +200,9 @@ def test_what_changed_in_many_runs_is_put_together_once(derived: Derived, monkey
     derived.execute("INSERT INTO due SELECT run_id, first_seen FROM run")
     update, made = edges.update, []
 
-    async def counted(connection: Any, pair: Any, since: Any) -> None:
-        made.append(since)
-        await update(connection, pair, since)
+    async def counted(connection: Any, wanted: Any) -> None:
+        made.extend(wanted.values())
+        await update(connection, wanted)
 
     monkeypatch.setattr(edges, "update", counted)
     while step(derived, 1):

@@ -88,7 +88,7 @@ async def _coverage(connection: Connection, asked: Asked, catalog: str) -> dict[
 
 _AROUND = {"of", "direction", "depth", "edges", "limit"}
 QUESTIONS: dict[str, tuple[Question, set[str]]] = {
-    "graph": (_graph, _AROUND | {"at"}),
+    "graph": (_graph, _AROUND | {"at", "fan"}),
     "coverage": (_coverage, {"table", "since", "limit"}),
     "search": (_search, {"q", "limit"}),
     "node": (_node, {"name", "at"}),

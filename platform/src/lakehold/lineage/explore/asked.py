@@ -13,6 +13,7 @@ NOW = datetime.max.replace(tzinfo=UTC)
 """The time that edges are asked for by default: what has not ended. Events of a clock that runs ahead are in it."""
 MOST_DEPTH = 20
 MOST_EDGES = 10_000
+MOST_FAN = 1000
 
 
 class Asked:
@@ -42,12 +43,13 @@ class Asked:
         return int(text)
 
     def bounds(self) -> Bounds:
-        """Return how far to look: ``direction``, ``depth``, ``edges`` and ``limit``."""
+        """Return how far to look: ``direction``, ``depth``, ``edges``, ``limit`` and, where it is known, ``fan``."""
         return Bounds(
             direction=cast(Sides, self._one_of("direction", get_args(Sides), "both")),
             depth=self.number("depth", 3, MOST_DEPTH),
             which=cast(Which, self._one_of("edges", get_args(Which), "all")),
             most=self.number("limit", 2000, MOST_EDGES),
+            fan=self.number("fan", 1, MOST_FAN) if self.optional("fan") else None,
         )
 
     def moment(self, name: str) -> datetime:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow, dict_row
 
 from lakehold.lineage.answer import AnswerError
@@ -15,15 +16,19 @@ from lakehold.lineage.explore import names
 from lakehold.lineage.model import WHOLE, Table
 
 _NODE = """
-SELECT c.i, n.node_id AS id, n.namespace, n.name, n.kind, n.description, n.first_seen, n.last_seen
+SELECT c.i, n.node_id AS id, n.namespace, n.name, n.kind, n.description, n.first_seen, n.last_seen,
+    ARRAY(SELECT json_build_array(f.name, f.field_id) FROM field f WHERE f.node_id = n.node_id
+        ORDER BY f.position NULLS LAST, f.name) AS fields
 FROM unnest(%(namespaces)s::text[], %(names)s::text[]) WITH ORDINALITY AS c (namespace, name, i)
 JOIN node n ON n.key = name_key(c.namespace, c.name) ORDER BY c.i
 """
-_FIELDS = "SELECT field_id, name FROM field WHERE node_id = %(node)s ORDER BY position NULLS LAST, name"
 _NEAR = """
 SELECT namespace, name FROM node ORDER BY
     (lower(name) LIKE %(ending)s) DESC, (strpos(lower(name), %(part)s) > 0) DESC, last_seen DESC LIMIT 2000
 """
+
+Statement = tuple[LiteralString, Mapping[str, Any]]
+"""A statement, and its values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +68,7 @@ async def place(connection: AsyncConnection[TupleRow], text: str, catalog: str) 
     first: AnswerError | None = None
     for node in nodes:
         column = columns[node.pop("i") - 1].name
-        fields = {row["name"]: row["field_id"] for row in await rows(connection, _FIELDS, {"node": node["id"]})}
+        fields: dict[str, int] = dict(node.pop("fields"))
         if column == WHOLE:
             return Place(node=node, fields=fields, column=None)
         if column in fields:
@@ -74,15 +79,32 @@ async def place(connection: AsyncConnection[TupleRow], text: str, catalog: str) 
 
 
 async def rows(
-    connection: AsyncConnection[TupleRow], statement: LiteralString, values: dict[str, Any]
+    connection: AsyncConnection[TupleRow], statement: LiteralString, values: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Return what a statement finds."""
-    found: list[dict[str, Any]] = []
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(statement, values)
-        # Some at a time: while it takes rows, the interpreter turns to no other thread.
-        while batch := await cursor.fetchmany(200):
-            found += batch
+        return await _taken(cursor)
+
+
+async def all_rows(connection: AsyncConnection[TupleRow], asked: Sequence[Statement]) -> list[list[dict[str, Any]]]:
+    """Return what each of several statements finds, for one wait."""
+    if len(asked) == 1:
+        return [await rows(connection, *asked[0])]
+    async with contextlib.AsyncExitStack() as opened:
+        await opened.enter_async_context(connection.pipeline())
+        cursors = []
+        for statement, values in asked:
+            cursor = await opened.enter_async_context(connection.cursor(row_factory=dict_row))
+            cursors.append(await cursor.execute(statement, values))
+        return [await _taken(cursor) for cursor in cursors]
+
+
+async def _taken(cursor: AsyncCursor[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    # Some at a time: while it takes rows, the interpreter turns to no other thread.
+    while batch := await cursor.fetchmany(200):
+        found += batch
     return found
 
 

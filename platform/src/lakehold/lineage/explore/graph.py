@@ -6,26 +6,27 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from lakehold.lineage.explore import names
+from lakehold.lineage.explore import names, unknown
 from lakehold.lineage.explore.asked import NOW
-from lakehold.lineage.explore.find import Place, rows
-from lakehold.lineage.explore.unknown import unknown_of
-from lakehold.lineage.explore.walk import Bounds, Direction, Edge, Walk, walk
+from lakehold.lineage.explore.find import Place, Statement, all_rows
+from lakehold.lineage.explore.walk import Bounds, Direction, Edge, Fan, Walk, Way, walk
 from lakehold.lineage.model import WHOLE, Table
 
 _FIELDS = """
 SELECT f.field_id, f.node_id, f.name, f.type, f.position FROM field f WHERE f.field_id = ANY(%(fields)s)
 ORDER BY f.node_id, f.position NULLS LAST, f.name
 """
-_NODES = """
+_NODES: LiteralString = """
 SELECT n.node_id AS id, n.namespace, n.name, n.kind,
     (SELECT count(*) FROM field f WHERE f.node_id = n.node_id AND f.name <> '' AND f.removed_at IS NULL) AS columns
-FROM node n WHERE n.node_id = ANY(%(nodes)s) ORDER BY n.namespace, n.name
+FROM node n
+WHERE n.node_id = ANY(ARRAY(SELECT DISTINCT node_id FROM field WHERE field_id = ANY(%(fields)s)) || %(also)s::bigint[])
+ORDER BY n.namespace, n.name
 """
 _PROCESSES = """
 SELECT process_id AS id, namespace, name, kind FROM process WHERE process_id = ANY(%(processes)s) ORDER BY name
@@ -52,21 +53,18 @@ class Around:
 async def look(connection: AsyncConnection[TupleRow], place: Place, bounds: Bounds, at: datetime | None) -> Around:
     """Walk from a place in each direction; ``at`` as for :func:`~lakehold.lineage.explore.walk.walk`."""
     whole = [place.fields[WHOLE]] if WHOLE in place.fields else []
-    return Around(
-        {
-            side: await walk(
-                connection,
-                whole if bounds.which == "tables" else place.start,
-                direction=side,
-                depth=bounds.depth,
-                at=at,
-                which=bounds.which,
-                most=max(bounds.most // len(bounds.directions), 1),
-                rows=place.rows if side == "up" and bounds.which == "all" else (),
-            )
-            for side in bounds.directions
-        }
-    )
+    ways = [
+        Way(
+            direction=side,
+            start=whole if bounds.which == "tables" else place.start,
+            most=max(bounds.most // len(bounds.directions), 1),
+            rows=place.rows if side == "up" and bounds.which == "all" else (),
+        )
+        for side in bounds.directions
+    ]
+    fan = Fan(most=bounds.fan, of_columns=place.column is not None) if bounds.fan is not None else None
+    await walk(connection, ways, depth=bounds.depth, at=at, which=bounds.which, fan=fan)
+    return Around({way.direction: way.found for way in ways})
 
 
 async def answer(
@@ -76,21 +74,35 @@ async def answer(
     around = await look(connection, place, bounds, at)
     edges = around.edges.values()
     asked = [place.fields[name] for name in {place.column or WHOLE} if name in place.fields]
-    found = await pieces(connection, {*asked, *ends(edges)}, edges, catalog, also=[place.node["id"]])
+    unsaid = [unknown.statement_of(place.node["id"], at)] if bounds.direction != "down" else []
+    found, said = await _pieces(connection, {*asked, *ends(edges)}, edges, catalog, [place.node["id"]], unsaid)
     _measure(found["nodes"], around.walks)
     return {
         "of": {"node": place.node["id"], "field": place.field},
         "at": shown(at),
         **found,
-        "unknown": {} if bounds.direction == "down" else await _unknown(connection, place, at),
+        # Why nobody knows the sources of the column that was asked for, or of which columns of the table.
+        "unknown": {
+            row["column"]: row["reason"] for rows in said for row in rows if place.column in (None, row["column"])
+        },
+        "more": _more(found["nodes"], around.walks, of_columns=place.column is not None),
         "truncated": around.truncated,
     }
 
 
-async def _unknown(connection: AsyncConnection[TupleRow], place: Place, at: datetime) -> dict[str, str]:
-    """Return why nobody knows the sources of the column that was asked for, or of which columns of the table."""
-    found = await unknown_of(connection, place.node["id"], at)
-    return {row["column"]: row["reason"] for row in found if place.column in (None, row["column"])}
+def _more(nodes: list[dict[str, Any]], walks: dict[Direction, Walk], *, of_columns: bool) -> list[dict[str, Any]]:
+    """Return of how many tables next to a place, a column or else a table, nothing is shown."""
+    node_of = {field["id"]: node["id"] for node in nodes for field in node["fields"]} if of_columns else {}
+    return [
+        {
+            "node": node_of[near] if of_columns else near,
+            "field": near if of_columns else None,
+            "direction": side,
+            "tables": count,
+        }
+        for side, found in walks.items()
+        for near, count in sorted(found.more.items())
+    ]
 
 
 def shown(at: datetime) -> datetime | None:
@@ -111,22 +123,35 @@ async def pieces(
     also: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Return edges with the tables (those of ``also`` too), columns and processes they are between."""
-    edges = list(edges)
+    found, _ = await _pieces(connection, fields, edges, catalog, also)
+    return found
+
+
+async def _pieces(
+    connection: AsyncConnection[TupleRow],
+    fields: Iterable[int],
+    edges: Iterable[Edge],
+    catalog: str,
+    also: Sequence[int],
+    more: Sequence[Statement] = (),
+) -> tuple[dict[str, Any], list[list[dict[str, Any]]]]:
+    """Return the pieces, and what further statements find."""
+    edges, ids = list(edges), list(fields)
+    asked: list[Statement] = [
+        (_FIELDS, {"fields": ids}),
+        (_NODES, {"fields": ids, "also": list(also)}),
+        (_PROCESSES, {"processes": list({edge["process_id"] for edge in edges})}),
+    ]
+    columns, nodes, processes, *rest = await all_rows(connection, [*asked, *more])
     by_node: dict[int, list[dict[str, Any]]] = defaultdict(list)
     node_of: dict[int, int] = {}
-    for row in await rows(connection, _FIELDS, {"fields": list(fields)}):
+    for row in columns:
         node_of[row["field_id"]] = row["node_id"]
         by_node[row["node_id"]].append({"id": row["field_id"], "name": row["name"], "type": row["type"]})
-    nodes = await rows(connection, _NODES, {"nodes": [*by_node, *also]})
     for node in nodes:
         node["title"] = names.title(Table(node["namespace"], node["name"]), catalog)
         node["fields"] = by_node[node["id"]]
-    processes = {edge["process_id"] for edge in edges}
-    return {
-        "nodes": nodes,
-        "processes": await rows(connection, _PROCESSES, {"processes": list(processes)}),
-        "edges": [_edge(edge, node_of) for edge in edges],
-    }
+    return {"nodes": nodes, "processes": processes, "edges": [_edge(edge, node_of) for edge in edges]}, rest
 
 
 def _edge(edge: Edge, node_of: dict[int, int]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from psycopg.rows import TupleRow
 from lakehold.lineage.explore import graph, owners
 from lakehold.lineage.explore.find import Place, rows
 from lakehold.lineage.explore.unknown import unknown_reading
-from lakehold.lineage.explore.walk import Edge, walk
+from lakehold.lineage.explore.walk import Edge, Way, walk
 from lakehold.lineage.model import WHOLE
 
 MOST_EDGES = 20_000
@@ -71,7 +71,9 @@ async def _spread(
     connection: AsyncConnection[TupleRow], reach: _Reach, start: Collection[int], at: datetime, most: int
 ) -> set[int]:
     """Walk down as far as it goes; return the columns that were come by."""
-    found = await walk(connection, start, direction="down", depth=_MOST_STEPS, at=at, most=most - len(reach.edges))
+    way = Way(direction="down", start=start, most=most - len(reach.edges))
+    await walk(connection, [way], depth=_MOST_STEPS, at=at)
+    found = way.found
     reach.edges |= found.edges
     reach.truncated |= found.truncated
     for key, steps in found.distance.items():

@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from lakehold.lineage.explore.find import rows
+from lakehold.lineage.explore.find import Statement, rows
 from lakehold.lineage.explore.walk import VALID
 
 # A run may write a table by several statements, and what one cannot say another may: a column that an edge of the
@@ -44,7 +44,12 @@ _READING = _UNKNOWN.replace(
 
 async def unknown_of(connection: AsyncConnection[TupleRow], node: int, at: datetime) -> list[dict[str, Any]]:
     """Return the columns of a table nobody knows the sources of: ``field``, ``column``, ``reason``, ``process``."""
-    return await rows(connection, _OF, {"node": node, "at": at})
+    return await rows(connection, *statement_of(node, at))
+
+
+def statement_of(node: int, at: datetime) -> Statement:
+    """Return what :func:`unknown_of` asks."""
+    return _OF, {"node": node, "at": at}
 
 
 async def unknown_reading(

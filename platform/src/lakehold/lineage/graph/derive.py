@@ -6,7 +6,6 @@ queued again. So it does not matter in which order, or how often, runs are deriv
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,17 +17,18 @@ from psycopg.rows import TupleRow
 
 from lakehold.lineage.database import lost, passing
 from lakehold.lineage.event import storable
-from lakehold.lineage.graph import anew, assertions, belonging, nodes, readings, runs, schemas, writings
+from lakehold.lineage.graph import anew, assertions, belonging, nodes, readings, runs, writings
 from lakehold.lineage.graph.changes import gathered, tell
 from lakehold.lineage.graph.edges import Pair
 from lakehold.lineage.graph.halving import by_halves
 from lakehold.lineage.graph.names import Resolver
 from lakehold.lineage.graph.processes import ADDS_ONLY, Belongs
-from lakehold.lineage.graph.readings import SqlReader, Statement, Written
+from lakehold.lineage.graph.readings import SqlReader, Written
 from lakehold.lineage.graph.runs import DueRun, Waiting
 from lakehold.lineage.graph.take import STAGE
-from lakehold.lineage.graph.writings import EdgeRow, Put, Touched
-from lakehold.lineage.model import WHOLE, Column, Reading, Table
+from lakehold.lineage.graph.told import Told, read, store_statements
+from lakehold.lineage.graph.writings import EdgeRow, Put, Shape, Touched
+from lakehold.lineage.model import WHOLE, Column, Table
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +38,6 @@ _REPLACES = frozenset({"create", "view"})
 """Statements after which nothing is left in the table of what was there before."""
 
 _LOCK = "SELECT 1 FROM stage WHERE name = %s FOR UPDATE SKIP LOCKED"
-_STATEMENT = """
-INSERT INTO statement (run_id, process_id, sql, dialect, kind, target_node, believed, unknown, at)
-VALUES (%(run)s, %(process)s, %(sql)s, %(dialect)s, %(kind)s, %(target)s, %(believed)s, %(unknown)s, %(at)s)
-ON CONFLICT (run_id) DO UPDATE SET process_id = excluded.process_id, sql = excluded.sql, dialect = excluded.dialect,
-    kind = excluded.kind, target_node = excluded.target_node, believed = excluded.believed,
-    unknown = excluded.unknown, at = excluded.at
-"""
 
 
 @dataclass
@@ -60,6 +53,11 @@ class _Step:
     fields: dict[Column, int] = field(default_factory=dict)
     problems: dict[UUID, str | None] = field(default_factory=dict)
     """Runs of which something else is wrong now than was."""
+
+    def forget(self) -> None:
+        """Take it that what was made since is undone."""
+        self.tables.clear()
+        self.fields.clear()
 
 
 @dataclass
@@ -97,8 +95,7 @@ async def _step(connection: Connection, sql: SqlReader, limit: int, tried: _Trie
         found = await runs.load(connection, taken)
         now = await _begin(connection, sql, found)
         settled = await belonging.settle(connection, found)
-        for one in found:
-            await _alone(now, one, settled.get(one.run.run_id))
+        await _together(now, found, settled)
         ended = {one.run.run_id: one.ended_as == "COMPLETE" for one in found}
         await writings.note_ends(connection, ended, now.touched)
         await writings.settle(connection, now.touched)
@@ -118,28 +115,33 @@ async def _begin(connection: Connection, sql: SqlReader, found: list[DueRun]) ->
     )
 
 
-async def _alone(now: _Step, one: DueRun, own: tuple[Belongs, int] | None) -> None:
-    """Derive what a run wrote and tested; what is odd about it must not keep all others from being derived."""
+async def _together(now: _Step, found: list[DueRun], settled: Mapping[UUID, tuple[Belongs, int]]) -> None:
+    """Derive what runs wrote and tested; what is odd about one must not keep all others from being derived."""
+    try:
+        async with now.connection.transaction():
+            await _derive(now, found, settled)
+    except Exception as odd:
+        if passing(odd) or now.connection.closed:
+            raise
+        now.forget()
+        now.touched = Touched()
+        for one in found:
+            await _alone(now, one, settled)
+    else:
+        now.problems |= {one.run.run_id: None for one in found if one.problem is not None}
+
+
+async def _alone(now: _Step, one: DueRun, settled: Mapping[UUID, tuple[Belongs, int]]) -> None:
     problem = None
     try:
-        known = now.known.get(one.run.run_id, {})
-        results = assertions.results(one.merged, now.resolve)
-        writes = own is not None and one.wrote and readings.tells_of_writing(one.merged)
-        if writes or known or results or one.said or one.tested:
-            async with now.connection.transaction():
-                wanted, said = await _written(now, one, *own) if own is not None and writes else ({}, False)
-                await writings.store(now.connection, one.run.run_id, known, wanted, now.touched)
-                if one.said and not said:
-                    await now.connection.execute("DELETE FROM statement WHERE run_id = %s", (one.run.run_id,))
-                await assertions.store(now.connection, one, results)
+        async with now.connection.transaction():
+            await _derive(now, [one], settled)
     except Exception as odd:
         if passing(odd) or now.connection.closed:
             raise
         log.exception("run %s cannot be derived", one.run.run_id)
         problem = _named(odd)
-        # What it made is undone.
-        now.tables.clear()
-        now.fields.clear()
+        now.forget()
     if problem != one.problem:
         now.problems[one.run.run_id] = problem
 
@@ -148,57 +150,68 @@ def _named(problem: Exception) -> str:
     return storable(f"{type(problem).__name__}: {problem}")
 
 
-async def _written(now: _Step, one: DueRun, own: Belongs, process: int) -> tuple[dict[int, Put], bool]:
-    """Return what the run wrote, as rows, and whether its statement is on record."""
-    statement = readings.statement_of(one.merged)
-    by_sql = await _read_sql(now, statement, one.at)
-    written = readings.written(one.merged, now.resolve, by_sql if isinstance(by_sql, Reading) else None)
-    await _find(now, written, one.at)
-    wanted: dict[int, Put] = {}
-    for item in written:
-        pair = Pair(process, now.tables[item.reading.target])
-        shape = await writings.shape_of(now.connection, pair, _edges(now, item), one.at)
-        ends = item.told and (own.process.kind not in ADDS_ONLY or item.reading.kind in _REPLACES)
-        wanted[pair.target] = Put(
-            run=one.run.run_id, pair=pair, process_run=own.run, shape=shape, ends=ends, at=one.at
+async def _derive(now: _Step, found: Iterable[DueRun], settled: Mapping[UUID, tuple[Belongs, int]]) -> None:
+    """Put down what runs wrote and tested, all of them at once: what is waited for most is PostgreSQL's answers."""
+    told: list[Told] = []
+    for one in found:
+        known = now.known.get(one.run.run_id, {})
+        own = settled.get(one.run.run_id)
+        results = assertions.results(one.merged, now.resolve)
+        if own is not None and one.wrote and readings.tells_of_writing(one.merged):
+            told.append(await read(now.connection, now.sql, now.resolve, one, *own))
+        elif known or one.said:
+            told.append(Told(one))
+        await assertions.store(now.connection, one, results)
+    await _find(now, told)
+    wanted = await _wanted(now, told)
+    await writings.store(now.connection, now.known, wanted, now.touched)
+    await store_statements(now.connection, told, now.tables)
+
+
+async def _find(now: _Step, told: Iterable[Told]) -> None:
+    """Find the nodes and fields of everything the readings name; those that are missing are made."""
+    columns: dict[Column, datetime] = {}
+    for one in told:
+        for column in set(one.columns()):
+            columns.setdefault(column, one.due.at)
+    tables: dict[Table, datetime] = {}
+    for column, at in columns.items():
+        if column.table not in now.tables:
+            tables.setdefault(column.table, at)
+    if tables:
+        now.tables |= await nodes.ids(now.connection, tables)
+    missing = {table: (at, at) for table, at in tables.items() if table not in now.tables}
+    if missing:
+        await nodes.ensure_nodes(now.connection, missing, now.sql.catalog)
+        now.tables |= await nodes.ids(now.connection, missing)
+    wanted = {column: at for column, at in columns.items() if column not in now.fields}
+    if wanted:
+        now.fields |= await nodes.field_ids(now.connection, wanted, now.tables)
+
+
+async def _wanted(now: _Step, told: Iterable[Told]) -> dict[UUID, dict[int, Put]]:
+    """Return what is to be known of what each run wrote, as rows; nothing of one that wrote nothing."""
+    shapes: list[tuple[Told, Written, Shape]] = []
+    wanted: dict[UUID, dict[int, Put]] = {}
+    for one in told:
+        wanted[one.run] = {}
+        for item in one.written:
+            pair = Pair(one.process, now.tables[item.reading.target])
+            shapes.append((one, item, writings.shape_of(pair, _edges(now, item), one.due.at)))
+    ids = await writings.ensure_shapes(now.connection, (shape for _, _, shape in shapes))
+    for one, item, shape in shapes:
+        assert one.own is not None  # noqa: S101 - it wrote something
+        run = one.run
+        ends = item.told and (one.own.process.kind not in ADDS_ONLY or item.reading.kind in _REPLACES)
+        wanted[run][shape.pair.target] = Put(
+            run=run, pair=shape.pair, process_run=one.own.run, shape=ids[shape.key], ends=ends, at=one.due.at
         )  # fmt: skip
-    views = [now.tables[item.reading.target] for item in written if item.reading.kind == "view"]
+    views = [shape.pair.target for _, item, shape in shapes if item.reading.kind == "view"]
     if views:
         await now.connection.execute(
             "UPDATE node SET kind = 'view' WHERE node_id = ANY(%s) AND kind = 'table'", (views,)
         )
-    why = by_sql if isinstance(by_sql, str) else None
-    said = bool(written) or why is not None
-    if said:
-        await _store_statement(now, one, process, statement, written, why)
-    return wanted, said
-
-
-async def _read_sql(now: _Step, statement: Statement | None, at: datetime) -> Reading | str | None:
-    if statement is None or not statement.dialect:
-        return None
-    columns = await schemas.named_in(now.connection, statement.text, now.sql.catalog, at)
-    return now.sql.read(statement, columns)
-
-
-async def _find(now: _Step, written: Iterable[Written], at: datetime) -> None:
-    """Find the nodes and fields of everything the readings name; those that are missing are made."""
-    columns: set[Column] = set()
-    for item in written:
-        reading = item.reading
-        columns |= {Column(table, WHOLE) for table in (reading.target, *reading.inputs)}
-        for edge in reading.edges:
-            columns |= {edge.source, edge.target, Column(edge.source.table, WHOLE)}
-    tables = {column.table for column in columns} - now.tables.keys()
-    if tables:
-        now.tables |= await nodes.ids(now.connection, tables)
-    missing = {table: (at, at) for table in tables if table not in now.tables}
-    if missing:
-        await nodes.ensure_nodes(now.connection, missing, now.sql.catalog)
-        now.tables |= await nodes.ids(now.connection, missing)
-    wanted = columns - now.fields.keys()
-    if wanted:
-        now.fields |= await nodes.field_ids(now.connection, wanted, now.tables, at)
+    return wanted
 
 
 def _edges(now: _Step, item: Written) -> list[EdgeRow]:
@@ -215,29 +228,3 @@ def _edges(now: _Step, item: Written) -> list[EdgeRow]:
         )
         for edge in reading.edges
     ]  # fmt: skip
-
-
-async def _store_statement(
-    now: _Step,
-    one: DueRun,
-    process: int,
-    statement: Statement | None,
-    written: list[Written],
-    why: str | None,
-) -> None:
-    first = written[0] if written else None
-    unknown = dict(first.reading.unknown) if first is not None else {}
-    if why is not None:
-        unknown.setdefault(WHOLE, why)
-    values = {
-        "run": one.run.run_id,
-        "process": process,
-        "sql": statement.text if statement is not None else "",
-        "dialect": statement.dialect if statement is not None else "",
-        "kind": first.reading.kind if first is not None else "",
-        "target": now.tables[first.reading.target] if first is not None else None,
-        "believed": first.first if first is not None else "names",
-        "unknown": json.dumps(unknown),
-        "at": one.at,
-    }
-    await now.connection.execute(_STATEMENT, values)

@@ -111,9 +111,9 @@ async def ensure_fields(connection: Connection, told: Mapping[tuple[int, str], t
 
 
 async def field_ids(
-    connection: Connection, columns: Collection[Column], nodes: Mapping[Table, int], at: datetime
+    connection: Connection, columns: Mapping[Column, datetime], nodes: Mapping[Table, int]
 ) -> dict[Column, int]:
-    """Return the field of each column; those that are missing are made."""
+    """Return the field of each column; those that are missing are made, as seen at the time that goes with them."""
     wanted = {(nodes[column.table], column.name): column for column in columns}
     keys = sorted(wanted)
     parameters = ([key[0] for key in keys], [key[1] for key in keys])
@@ -121,7 +121,7 @@ async def field_ids(
     found = {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
     missing = [key for key in keys if key not in found]
     if missing:
-        await ensure_fields(connection, {key: (Told(name=key[1]), at) for key in missing})
+        await ensure_fields(connection, {key: (Told(name=key[1]), columns[wanted[key]]) for key in missing})
         cursor = await connection.execute(_FIELD_IDS, parameters)
         found = {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
     return {wanted[key]: field for key, field in found.items()}

@@ -19,13 +19,11 @@ from psycopg.rows import TupleRow
 from lakehold.errors import LakeholdError
 from lakehold.lineage import options
 from lakehold.lineage.catalog.reader import Reader
-from lakehold.lineage.database import connect, lost
 from lakehold.lineage.ending import end
 from lakehold.lineage.graph import derive, policy, take
 from lakehold.lineage.graph.readings import SqlReader
+from lakehold.lineage.serving import serving
 from lakehold.lineage.sinks.group import Sinks, configured
-
-log = logging.getLogger(__name__)
 
 _NICE = 10
 _EVENTS = 500
@@ -35,7 +33,6 @@ _PAUSE_SECONDS = 0.1
 _MOST_PAUSE_SECONDS = 1.0
 _LOOK_SECONDS = 5.0
 """How often to look for what other processes received or queued."""
-_LATER_SECONDS = 5.0
 
 
 class Worker:
@@ -53,18 +50,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; outlives PostgreSQL."""
-        while True:
-            try:
-                async with await connect(self._database, "graph") as connection:
-                    await self._serve(connection)
-            except Exception as problem:
-                if lost(problem):
-                    log.info("the graph waits for PostgreSQL: %s", problem)
-                    await asyncio.sleep(1.0)
-                    continue
-                # It stays where it is, loudly, rather than leave events out; GET /api/v1/stages shows how far behind.
-                log.exception("the graph cannot work in the next events")
-                await asyncio.sleep(_LATER_SECONDS)
+        await serving(self._database, "graph", self._serve)
 
     async def _serve(self, connection: AsyncConnection[TupleRow]) -> None:
         while True:

@@ -17,18 +17,20 @@ from lakehold.lineage.graph.edges import Pair
 
 Connection = AsyncConnection[TupleRow]
 
-_SHAPE = """
-WITH made AS (
+_SHAPES = """
+WITH told AS MATERIALIZED (
+    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[], %s::text[], %s::text[], %s::timestamptz[])
+        AS t (process_id, target_node, digest, edges, expressions, told_at)),
+made AS (
     INSERT INTO shape (process_id, target_node, digest, edges, expressions, told_at)
-    VALUES (%(process)s, %(target)s, %(digest)s, %(edges)s, %(expressions)s, %(at)s)
+    SELECT process_id, target_node, digest, edges::jsonb, expressions::jsonb, told_at FROM told ORDER BY 1, 2, 3
     ON CONFLICT (process_id, target_node, digest) DO UPDATE
         SET expressions = excluded.expressions, told_at = excluded.told_at
         WHERE excluded.told_at > shape.told_at
             OR (excluded.told_at = shape.told_at AND excluded.expressions <> shape.expressions)
-    RETURNING shape_id)
-SELECT shape_id FROM made UNION ALL
-SELECT shape_id FROM shape WHERE process_id = %(process)s AND target_node = %(target)s AND digest = %(digest)s
-LIMIT 1
+    RETURNING process_id, target_node, digest, shape_id)
+SELECT process_id, target_node, digest, shape_id FROM made UNION
+SELECT process_id, target_node, digest, shape_id FROM told JOIN shape USING (process_id, target_node, digest)
 """
 _DUE = """
 INSERT INTO due_pair (process_id, target_node)
@@ -48,15 +50,35 @@ UPDATE due_pair SET since = now() + interval '10 minutes' WHERE process_id = %s 
 """
 _PUT = """
 INSERT INTO writing (run_id, target_node, process_id, process_run, shape_id, ends, at)
-VALUES (%(run)s, %(target)s, %(process)s, %(process_run)s, %(shape)s, %(ends)s, %(at)s)
+SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::uuid[], %s::bigint[], %s::bool[], %s::timestamptz[])
+    AS w ORDER BY 1, 2
 ON CONFLICT (run_id, target_node) DO UPDATE SET process_id = excluded.process_id, process_run = excluded.process_run,
     shape_id = excluded.shape_id, ends = excluded.ends, at = excluded.at, settled = false
 """
-
+_TAKE_BACK = """
+DELETE FROM writing w USING unnest(%s::uuid[], %s::bigint[]) AS g (run_id, target_node)
+WHERE (w.run_id, w.target_node) = (g.run_id, g.target_node)
+"""
 _SETTLED = """
-UPDATE writing w SET settled = (coalesce(r.ended_as, '') = 'COMPLETE') FROM run r
-WHERE r.run_id = w.process_run AND w.process_id = %(process)s AND w.target_node = %(target)s
-    AND w.at >= coalesce(%(since)s::timestamptz, '-infinity') AND w.settled <> (coalesce(r.ended_as, '') = 'COMPLETE')
+UPDATE writing w SET settled = (coalesce(r.ended_as, '') = 'COMPLETE')
+FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS p (process_id, target_node, since), run r
+WHERE r.run_id = w.process_run AND w.process_id = p.process_id AND w.target_node = p.target_node
+    AND w.at >= coalesce(p.since, '-infinity') AND w.settled <> (coalesce(r.ended_as, '') = 'COMPLETE')
+"""
+_BEGAN = """
+SELECT a.process_id, a.target_node, min(w.at), bool_or(w.settled)
+FROM unnest(%s::bigint[], %s::bigint[], %s::uuid[]) AS a (process_id, target_node, run)
+JOIN writing w ON w.process_id = a.process_id AND w.target_node = a.target_node AND w.process_run = a.run
+GROUP BY 1, 2
+"""
+_LATER_ONES = """
+SELECT p.process_id, p.target_node
+FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS p (process_id, target_node, since)
+WHERE EXISTS (
+    SELECT 1 FROM writing w
+    WHERE w.process_id = p.process_id AND w.target_node = p.target_node AND w.at >= p.since AND NOT EXISTS (
+        SELECT 1 FROM unnest(%s::bigint[], %s::bigint[], %s::uuid[]) AS a (process_id, target_node, run)
+        WHERE a.process_id = w.process_id AND a.target_node = w.target_node AND a.run = w.process_run))
 """
 
 EdgeRow = tuple[int, int, int, str, str, str]
@@ -89,22 +111,42 @@ class Touched:
         self.added.setdefault(pair, set()).add(process_run)
 
 
-async def shape_of(connection: Connection, pair: Pair, rows: Iterable[EdgeRow], at: datetime) -> int:
-    """Return the id of a set of edges, as a writing at that time has it."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A set of edges of a process into a table, as a writing at a time has it."""
+
+    pair: Pair
+    digest: bytes
+    edges: str
+    expressions: str
+    at: datetime
+
+    @property
+    def key(self) -> tuple[int, int, bytes]:
+        """What makes it the same shape: not its expressions, in which there may be a date."""
+        return self.pair.process, self.pair.target, self.digest
+
+
+def shape_of(pair: Pair, rows: Iterable[EdgeRow], at: datetime) -> Shape:
+    """Return the shape that edges make."""
     edges_of = {row[:-1]: row[-1] for row in sorted(rows)}
     text = json.dumps(list(edges_of))
-    parameters = {
-        "process": pair.process,
-        "target": pair.target,
-        "digest": hashlib.blake2b(text.encode(), digest_size=16).digest(),
-        "edges": text,
-        "expressions": json.dumps(list(edges_of.values())),
-        "at": at,
-    }
-    cursor = await connection.execute(_SHAPE, parameters)
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - it was made or is there
-    return int(row[0])
+    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return Shape(pair=pair, digest=digest, edges=text, expressions=json.dumps(list(edges_of.values())), at=at)
+
+
+async def ensure_shapes(connection: Connection, shapes: Iterable[Shape]) -> dict[tuple[int, int, bytes], int]:
+    """Return the id of each shape by its key; its expressions are those of the latest writing."""
+    latest: dict[tuple[int, int, bytes], Shape] = {}
+    for one in shapes:
+        known = latest.get(one.key)
+        if known is None or one.at >= known.at:
+            latest[one.key] = one
+    if not latest:
+        return {}
+    rows = [(*key, one.edges, one.expressions, one.at) for key, one in latest.items()]
+    cursor = await connection.execute(_SHAPES, [list(column) for column in zip(*rows, strict=True)])
+    return {(row[0], row[1], bytes(row[2])): int(row[3]) for row in await cursor.fetchall()}
 
 
 async def existing(connection: Connection, runs: Collection[UUID]) -> dict[UUID, dict[int, Put]]:
@@ -121,24 +163,34 @@ async def existing(connection: Connection, runs: Collection[UUID]) -> dict[UUID,
 
 
 async def store(
-    connection: Connection, run: UUID, known: Mapping[int, Put], wanted: Mapping[int, Put], touched: Touched
+    connection: Connection,
+    known: Mapping[UUID, Mapping[int, Put]],
+    wanted: Mapping[UUID, Mapping[int, Put]],
+    touched: Touched,
 ) -> None:
-    """Bring what a run wrote up to date, and note what that changes."""
-    for target in known.keys() - wanted.keys():
-        await connection.execute("DELETE FROM writing WHERE run_id = %s AND target_node = %s", (run, target))
-        touched.whole.add(known[target].pair)
-    for target, put in wanted.items():
-        if (before := known.get(target)) == put:
-            continue
-        values = {
-            "run": run, "target": target, "process": put.pair.process, "process_run": put.process_run,
-            "shape": put.shape, "ends": put.ends, "at": put.at,
-        }  # fmt: skip
-        await connection.execute(_PUT, values)
-        if before is None:
-            touched.add(put.pair, put.process_run)
-        else:
-            touched.whole |= {before.pair, put.pair}
+    """Bring what runs wrote up to date, by run and table, and note what that changes."""
+    gone: list[tuple[UUID, int]] = []
+    put: list[Put] = []
+    for run, of_run in wanted.items():
+        before = known.get(run, {})
+        for target in before.keys() - of_run.keys():
+            gone.append((run, target))
+            touched.whole.add(before[target].pair)
+        for target, one in of_run.items():
+            if (was := before.get(target)) == one:
+                continue
+            put.append(one)
+            if was is None:
+                touched.add(one.pair, one.process_run)
+            else:
+                touched.whole |= {was.pair, one.pair}
+    if gone:
+        await connection.execute(_TAKE_BACK, [list(column) for column in zip(*gone, strict=True)])
+    if put:
+        rows = [
+            (one.run, one.pair.target, one.pair.process, one.process_run, one.shape, one.ends, one.at) for one in put
+        ]
+        await connection.execute(_PUT, [list(column) for column in zip(*rows, strict=True)])
 
 
 async def note_ends(connection: Connection, ended: Mapping[UUID, bool], touched: Touched) -> None:
@@ -158,12 +210,11 @@ async def settle(connection: Connection, touched: Touched) -> None:
     """Bring the edges of touched pairs up to date, where there is only more; else they are due to be made anew."""
     anew = set(touched.whole)
     waiting = await _are_due(connection, touched.added.keys() - anew)
-    for pair in sorted(touched.added.keys() - anew - waiting, key=_order):
-        since = await _since(connection, pair, touched.added[pair])
-        if since is None:
-            anew.add(pair)
-        else:
-            await _update(connection, pair, since)
+    pairs = sorted(touched.added.keys() - anew - waiting, key=_order)
+    since = await _since(connection, {pair: touched.added[pair] for pair in pairs})
+    anew |= set(pairs) - since.keys()
+    if since:
+        await _update(connection, {pair: since[pair] for pair in pairs if pair in since})
     if anew:
         await connection.execute(_DUE, _columns(sorted(anew, key=_order)))
 
@@ -178,7 +229,7 @@ async def oldest_due(connection: Connection, seconds: float) -> Pair | None:
 async def make_anew(connection: Connection, pair: Pair) -> None:
     """Make all edges of a pair that was due."""
     await connection.execute(_TAKE_DUE, (pair.process, pair.target))
-    await _update(connection, pair, None)
+    await _update(connection, {pair: None})
 
 
 async def put_off(connection: Connection, pair: Pair) -> None:
@@ -186,9 +237,9 @@ async def put_off(connection: Connection, pair: Pair) -> None:
     await connection.execute(_LATER, (pair.process, pair.target))
 
 
-async def _update(connection: Connection, pair: Pair, since: datetime | None) -> None:
-    await edges.update(connection, pair, since)
-    await connection.execute(_SETTLED, {"process": pair.process, "target": pair.target, "since": since})
+async def _update(connection: Connection, wanted: Mapping[Pair, datetime | None]) -> None:
+    await edges.update(connection, wanted)
+    await connection.execute(_SETTLED, [*_columns(wanted), list(wanted.values())])
 
 
 async def _are_due(connection: Connection, pairs: Collection[Pair]) -> set[Pair]:
@@ -204,21 +255,14 @@ def _columns(pairs: Collection[Pair]) -> tuple[list[int], list[int]]:
     return [pair.process for pair in pairs], [pair.target for pair in pairs]
 
 
-async def _since(connection: Connection, pair: Pair, runs: Collection[UUID]) -> datetime | None:
-    """Return when these runs of the process began to write, if nothing else was written since, and they are new."""
-    values = {"process": pair.process, "target": pair.target, "runs": list(runs)}
-    cursor = await connection.execute(
-        "SELECT min(at), bool_or(settled) FROM writing"
-        " WHERE process_id = %(process)s AND target_node = %(target)s AND process_run = ANY(%(runs)s)",
-        values,
-    )
-    since, settled = await cursor.fetchone() or (None, True)
-    if since is None or settled:
-        return None
-    cursor = await connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM writing WHERE process_id = %(process)s AND target_node = %(target)s"
-        " AND at >= %(since)s AND process_run <> ALL(%(runs)s))",
-        {**values, "since": since},
-    )
-    later = await cursor.fetchone()
-    return None if later is None or later[0] else since
+async def _since(connection: Connection, added: Mapping[Pair, Collection[UUID]]) -> dict[Pair, datetime]:
+    """Return when these runs of each process began to write, where nothing else was written since, and they are new."""
+    if not added:
+        return {}
+    runs = [(pair.process, pair.target, run) for pair, of_pair in added.items() for run in of_pair]
+    mine = [list(column) for column in zip(*runs, strict=True)]
+    cursor = await connection.execute(_BEGAN, mine)
+    began = {Pair(*row[:2]): row[2] for row in await cursor.fetchall() if not row[3]}
+    cursor = await connection.execute(_LATER_ONES, [*_columns(began), list(began.values()), *mine])
+    later = {Pair(*row) for row in await cursor.fetchall()}
+    return {pair: at for pair, at in began.items() if pair not in later}

@@ -5,6 +5,7 @@ import { edges, go } from "/page/place.js";
 
 const DIRECTIONS = { up: "Where from", both: "Both", down: "Where to" };
 const EDGES = { tables: "Tables", direct: "Values", all: "Values and rows" };
+const FANS = ["10", "25", "100", "1000"];
 const DEPTHS = ["1", "2", "3", "5", "10", "20"];
 
 export class Controls {
@@ -14,6 +15,7 @@ export class Controls {
       this.choice("direction", "Direction", DIRECTIONS),
       this.choice("edges", "Edges", EDGES),
       this.choice("depth", "Steps", Object.fromEntries(DEPTHS.map((depth) => [depth, depth]))),
+      this.choice("fan", "Tables a step", Object.fromEntries(FANS.map((fan) => [fan, fan]))),
     ];
     const tool = (label, sign, act) => h("button", { type: "button", class: "quiet", "aria-label": label, title: label, onclick: act }, sign);
     this.around = h("span", { class: "around" }, this.choices.map(({ label }) => label));

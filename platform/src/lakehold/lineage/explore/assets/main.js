@@ -78,9 +78,9 @@ async function refresh() {
 }
 
 // What the address names: its graph, and what is known of it.
-async function look({ at, of, job, run, direction, depth }, signal) {
+async function look({ at, of, job, run, direction, depth, fan }, signal) {
   if (of) {
-    const around = { of: name(place), at, direction, depth, edges: edges(place) };
+    const around = { of: name(place), at, direction, depth, fan, edges: edges(place) };
     const [graph, node] = await Promise.all([ask("graph", around, signal), ask("node", { name: name(place), at }, signal)]);
     return { graph, node };
   }
@@ -125,10 +125,19 @@ function tell({ run }) {
     : place.run && !run
       ? "This run is not known (any more)."
       : graph.nodes.length
-        ? ""
+        ? beyond(graph)
         : "Nothing has been seen yet. As soon as something runs, it is here.";
   notice.textContent = text;
   notice.hidden = !text;
+}
+
+// What is next to what is shown, and is not.
+function beyond({ more = [], nodes }) {
+  const most = [...more].sort((one, other) => other.tables - one.tables).slice(0, 3);
+  const titles = new Map(nodes.map((node) => [node.id, node.title]));
+  const parts = most.map(({ node, direction, tables }) => `${count(tables, "more table")} ${direction === "up" ? "before" : "after"} ${titles.get(node)}`);
+  const others = more.length > most.length ? [`more at ${count(more.length - most.length, "other place")}`] : [];
+  return parts.length ? `Not shown: ${[...parts, ...others].join(", ")}. Choose more tables a step to see them.` : "";
 }
 
 function describe({ node, process, run }, before) {

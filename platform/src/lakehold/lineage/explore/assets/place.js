@@ -1,6 +1,6 @@
 // Where the page is: the address's fragment, which is never sent to the service.
 
-const DEFAULTS = { direction: "both", depth: "5", edges: "", at: "", list: "tables" };
+const DEFAULTS = { direction: "both", depth: "5", fan: "25", edges: "", at: "", list: "tables" };
 const KEYS = ["of", "column", "job", "run", ...Object.keys(DEFAULTS)];
 
 export function read(hash = location.hash) {
@@ -17,7 +17,7 @@ export function href(place) {
 
 // The address of another thing, seen the same way and at the same time.
 export function to(place, thing) {
-  const { of, column, job, run, edges, ...rest } = place;
+  const { of, column, job, run, edges, fan, ...rest } = place;
   return href({ ...rest, ...thing });
 }
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lakehold.config import spool
 from lakehold.config.platform import LineageAddress
 from lakehold.config.posting import leave
-from lakehold.pipelines import spool
-from lakehold.pipelines.spool import Spool, post_left
+from lakehold.config.spool import Spool, post_left
 
 
 class Service(http.server.ThreadingHTTPServer):

@@ -1,0 +1,46 @@
+"""What a rendered chart asks of a cluster."""
+
+from __future__ import annotations
+
+from lakehold.cluster import needs, objects
+from lakehold.cluster.needs import Right, Size
+from small_chart import MANIFEST
+
+READ = objects.read(MANIFEST)
+
+
+def test_rights_are_those_of_every_kind_and_of_what_is_given_away() -> None:
+    wanted = set(needs.rights(READ))
+    assert Right(verb="create", group="networking.k8s.io", resource="networkpolicies") in wanted
+    assert Right(verb="patch", group="apps", resource="statefulsets") in wanted
+    assert Right(verb="patch", group="", resource="secrets", name="lakehold-secrets") in wanted
+    assert Right(verb="get", group="", resource="pods", subresource="log") in wanted
+    assert {right.resource for right in wanted} >= {"roles", "persistentvolumeclaims", "events", "secrets"}
+
+
+def test_a_review_asks_for_each_and_answers_come_in_the_same_order() -> None:
+    wanted = [
+        Right(verb="get", group="", resource="pods", subresource="log"),
+        Right(verb="create", group="apps", resource="deployments"),
+    ]
+    items = needs.reviews(wanted, "here")["items"]
+    assert items[0]["spec"]["resourceAttributes"] == {
+        "namespace": "here", "verb": "get", "resource": "pods", "subresource": "log",
+    }  # fmt: skip
+    answers = [{"status": {"allowed": True}}, {"status": {"allowed": False, "reason": "no"}}]
+    assert [str(right) for right in needs.denied(wanted, answers)] == ["create deployments.apps"]
+
+
+def test_a_pod_needs_its_containers_or_the_largest_of_those_before_them() -> None:
+    one = needs.of_pod(READ[objects.Key(kind="Deployment", name="lakehold-lineage")]["spec"]["template"])
+    assert one == Size(cores=0.5, memory=256 << 20)
+    assert needs.requests(READ) == Size(cores=1.1, memory=812 << 20)
+
+
+def test_a_task_s_pod_must_find_room_too() -> None:
+    assert needs.largest(READ) == ("a task's pod", Size(cores=0.25, memory=1 << 30))
+
+
+def test_storage_classes_and_secrets_of_others() -> None:
+    assert needs.classes(READ) == {"fast", ""}
+    assert needs.secrets(READ) == {"mine": {"ca.crt", "tls.crt"}, "registry": set()}
