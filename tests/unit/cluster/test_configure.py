@@ -75,14 +75,14 @@ def test_a_task_is_given_no_key_of_airflow_s_services_and_no_database() -> None:
 
 
 def test_a_task_s_log_outlives_its_pod() -> None:
-    conf, site = Path("/var/lib/lakehold/conf/airflow"), with_pods(logs="s3://logs/airflow")
+    conf = Path("/var/lib/lakehold/conf/airflow")
     for part in (AIRFLOW, AIRFLOW_TASK):
-        files = plan(part, site).files
+        files = plan(part, SITE).files
         assert "remote_base_log_folder = s3://logs/airflow\n" in files[conf / "airflow.cfg"]
         (name,) = re.findall(r"^remote_log_conn_id = (.*)$", files[conf / "airflow.cfg"], re.MULTILINE)
         assert json.loads(files[conf / "connections.json"])[name]["login"] == "airflow"
-    users = json.loads(plan(OBJECTSTORE, site).files[layout.RUN / "objectstore-users.json"])
-    assert users["command"][-1] == "s3://logs/airflow"
+    users = json.loads(plan(OBJECTSTORE, SITE).files[layout.RUN / "objectstore-users.json"])
+    assert users["command"][-1] == "logs"
 
 
 def test_a_secret_given_on_standard_input_stays_off_the_command_line() -> None:
@@ -118,7 +118,7 @@ def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
         "hosts": {"trino": "demo-trino"},
         "namespace": "lake",
     }
-    described |= {"ports": {"postgres": 5432}, "admin": "owner", "trinoWorkers": True, "celery": 4, "logs": ""}
+    described |= {"ports": {"postgres": 5432}, "admin": "owner", "trinoWorkers": True, "celery": 4}
     described |= {"spark": {"account": "demo", "executors": 0}, "git": {"url": ""}}
     (tmp_path / "cluster.json").write_text(json.dumps(described), encoding="utf-8")
     (tmp_path / "secrets").mkdir()
@@ -163,16 +163,6 @@ def with_pods(**changes: Any) -> Site:
 
 def airflow_file(name: str, site: Site) -> str:
     return plan(AIRFLOW_TASK, site).files[Path("/var/lib/lakehold/conf/airflow") / name]
-
-
-def test_the_logs_of_tasks_are_kept_in_the_object_store() -> None:
-    site = with_pods(logs="s3://logs/airflow")
-    assert "remote_base_log_folder = s3://logs/airflow\n" in airflow_file("airflow.cfg", site)
-    connection = json.loads(airflow_file("connections.json", site))["lakehold_logs"]
-    assert (connection["login"], connection["password"]) == ("airflow", "secret-s3.airflow")
-    assert json.loads(connection["extra"])["endpoint_url"] == "http://host-of-objectstore:17070"
-    assert "remote_logging" not in airflow_file("airflow.cfg", SITE)
-    assert plan(OBJECTSTORE, site).files[layout.RUN / "objectstore-users.json"].count("s3://logs/airflow") == 1
 
 
 def test_dags_come_from_a_repository_where_one_is_named() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakehold.components.objectstore import USERS
-from lakehold.components.objectstore_policy import Grant, grants, policies, split_uri
+from lakehold.components.objectstore_policy import Grant, grants, log_grants, policies, split_uri
 
 
 def test_a_prefix_bounds_objects_and_the_bucket_keeps_its_name() -> None:
@@ -38,10 +38,9 @@ def test_nobody_may_administer_and_everybody_is_known() -> None:
     assert not [action for action in actions if "*" in action or "Policy" in action or "Acl" in action]
 
 
-def test_tasks_logs_are_airflow_s_alone() -> None:
-    documents = policies(grants("s3://lakehouse/", "s3://logs/airflow"))
-    assert set(documents) == {"lakehouse", "landing", "quarantine", "logs"}
-    assert {user for one in documents["logs"]["Statement"] for user in one["Principal"]["AWS"]} == {"airflow"}
+def test_logs_are_read_and_written_by_airflow_alone() -> None:
+    (document,) = policies(log_grants()).values()
+    assert {user for statement in document["Statement"] for user in statement["Principal"]["AWS"]} == {"airflow"}
 
 
 def test_an_uri_without_a_prefix() -> None:

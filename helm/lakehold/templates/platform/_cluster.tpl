@@ -63,7 +63,6 @@ true
       "spark" (merge (dict "account" (include "lakehold.name" .)) .Values.spark)
       "admin" .Values.postgres.outside.admin
       "trinoWorkers" (ne (include "lakehold.workers" .) "")
-      "logs" .Values.airflow.logs
       "git" .Values.airflow.git
       "celery" (ternary (int .Values.airflow.celery.concurrency) 0 (ne (include "lakehold.celery" .) ""))
     | toPrettyJson -}}

@@ -68,11 +68,6 @@ class Airflow(Part):
     celery: Celery = Celery()
 
     git: Git = Git()
-    logs: str = Field(
-        default="s3://logs/airflow",
-        pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*)?$",
-        description="The folder in the object store that tasks' logs are kept in; empty: they end with their pods.",
-    )
 
     api: Replicated = Replicated(resources=sized("airflow-api", cpu="100m", most_cpu="2"))
     scheduler: Replicated = Replicated(resources=sized("airflow-scheduler", cpu="200m", most_cpu="2"))

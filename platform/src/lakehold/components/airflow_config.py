@@ -9,14 +9,17 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from lakehold.components.model import Pods, Site
+from lakehold.components.objectstore_policy import LOGS
 from lakehold.config import posting
+
+Config = Mapping[str, Mapping[str, object]]
 
 BROKER = "celery.broker"
 """The secret with the broker's whole address; never generated."""
-LOGS, GIT = "lakehold_logs", "lakehold_git"
-"""Names of the connections to where tasks' logs are kept, and to where DAGs come from."""
-
-Config = Mapping[str, Mapping[str, object]]
+LOGS_CONNECTION = "lakehold_logs"
+"""The connection by which logs are kept in the store, in a cluster."""
+GIT_CONNECTION = "lakehold_git"
+"""The connection to the repository DAGs come from, where they do."""
 
 
 def url(site: Site) -> str:
@@ -146,13 +149,17 @@ def _logging(site: Site) -> dict[str, object]:
         "base_log_folder": logs,
         "dag_processor_child_process_log_directory": logs / "dag_processor",
         "colored_console_log": False,
-        **(_remote_logs(site.pods.logs) if site.pods and site.pods.logs else {}),
+        **(_remote_logs() if site.pods else {}),
     }
 
 
-def _remote_logs(folder: str) -> dict[str, object]:
+def _remote_logs() -> dict[str, object]:
     """A pod's files go with it: when a task has ended, its log goes to the store, where the API server finds it."""
-    return {"remote_logging": True, "remote_base_log_folder": folder, "remote_log_conn_id": LOGS}
+    return {
+        "remote_logging": True,
+        "remote_base_log_folder": f"s3://{LOGS}/airflow",
+        "remote_log_conn_id": LOGS_CONNECTION,
+    }
 
 
 def _api(site: Site) -> dict[str, object]:
@@ -221,7 +228,7 @@ def _bundle(site: Site) -> dict[str, object]:
             "kwargs": {
                 "tracking_ref": git.ref,
                 "subdir": git.dags,
-                "git_conn_id": GIT,
+                "git_conn_id": GIT_CONNECTION,
                 "refresh_interval": git.seconds,
             },
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lakehold.components.airflow_config import GIT, LOGS
+from lakehold.components.airflow_config import GIT_CONNECTION, LOGS_CONNECTION
 from lakehold.components.model import Site
 from lakehold.components.spark import properties_file, shared_classes
 from lakehold.config.platform import LineageAddress, Platform, S3Address, TrinoAddress
@@ -61,19 +61,22 @@ def connections(site: Site) -> str:
             {"protocol": "https", "catalog": site.settings.catalog.name, "verify": str(site.tls / "ca.pem")}
         ),
     }
-    return json.dumps({"trino_default": trino, **_logs(site), **_git(site)}, indent=2) + "\n"
+    logs = {LOGS_CONNECTION: _logs(site)} if site.pods else {}
+    return json.dumps({"trino_default": trino, **logs, **_git(site)}, indent=2) + "\n"
 
 
 def _logs(site: Site) -> dict[str, object]:
-    if not (site.pods and site.pods.logs):
-        return {}
     extra = {
         "endpoint_url": s3_endpoint(site),
         "region_name": site.settings.s3.region,
         "config_kwargs": {"s3": {"addressing_style": "path"}},
     }
-    keys = {"login": access_key(site, "airflow"), "password": site.secrets["s3.airflow"]}
-    return {LOGS: {"conn_type": "aws", **keys, "extra": json.dumps(extra)}}
+    return {
+        "conn_type": "aws",
+        "login": access_key(site, "airflow"),
+        "password": site.secrets["s3.airflow"],
+        "extra": json.dumps(extra),
+    }
 
 
 def _git(site: Site) -> dict[str, object]:
@@ -81,4 +84,4 @@ def _git(site: Site) -> dict[str, object]:
         return {}
     token = site.secrets.get(GIT_TOKEN, "")
     # Most servers take any name with a token, but for an empty one.
-    return {GIT: {"conn_type": "git", "host": site.pods.git.url, "login": "lakehold", "password": token}}
+    return {GIT_CONNECTION: {"conn_type": "git", "host": site.pods.git.url, "login": "lakehold", "password": token}}

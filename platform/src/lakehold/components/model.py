@@ -57,8 +57,6 @@ class Pods:
     """The role that makes databases and roles in PostgreSQL."""
     trino_workers: bool = False
     """Whether Trino's queries run on nodes besides the coordinator, and not on it."""
-    logs: str = ""
-    """Where in the object store tasks' logs are kept, ``s3://bucket/folder``; empty: they end with their pods."""
     git: Git | None = None
     celery: int = 0
     """How many tasks a Celery worker runs at once; 0: there are none, and every task has a pod of its own."""

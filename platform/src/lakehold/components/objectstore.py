@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lakehold.components.model import Component, Http, Process, Site, Task
+from lakehold.components.objectstore_policy import LOGS
 from lakehold.config.settings import BUNDLED_REGION, S3_USERS
 from lakehold.tables.catalog import bundled_store
 
@@ -53,7 +54,7 @@ def _folders_command(site: Site) -> list[str]:
 def _bootstrap_command(site: Site) -> list[str]:
     python = str(site.pythons["lakehold"])
     warehouse = site.settings.catalog.warehouse
-    logs = [site.pods.logs] if site.pods and site.pods.logs else []
+    logs = [LOGS] if site.pods else []
     return [python, "-m", "lakehold.components.objectstore_users", bundled_store(site), warehouse, *logs]
 
 

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 LANDING = "landing"
 QUARANTINE = "quarantine"
+LOGS = "logs"
+"""In a cluster only: what tasks wrote to their log, whose pods are gone."""
 
 _READ_OBJECT = ("s3:GetObject", "s3:GetObjectAttributes", "s3:GetObjectTagging")
 _WRITE_OBJECT = (
@@ -36,10 +38,9 @@ class Grant:
     only: str = ""
 
 
-def grants(warehouse: str, logs: str = "") -> tuple[Grant, ...]:
-    """All rights of all users; ``warehouse`` and, where tasks' logs are kept, ``logs`` are ``s3://bucket/prefix/``."""
+def grants(warehouse: str) -> tuple[Grant, ...]:
+    """All rights of all users; ``warehouse`` is an ``s3://bucket/prefix/`` URI."""
     bucket, prefix = split_uri(warehouse)
-    kept, below = split_uri(logs)
     return (
         Grant(user="trino", bucket=bucket, prefix=prefix, write=True),
         Grant(user="spark", bucket=bucket, prefix=prefix, write=True),
@@ -52,8 +53,12 @@ def grants(warehouse: str, logs: str = "") -> tuple[Grant, ...]:
         Grant(user="spark", bucket=QUARANTINE, write=True),
         Grant(user="engine", bucket=QUARANTINE, write=True),
         Grant(user="airflow", bucket=QUARANTINE, write=True),
-        *([Grant(user="airflow", bucket=kept, prefix=below, write=True)] if kept else []),
     )
+
+
+def log_grants() -> tuple[Grant, ...]:
+    """Rights where tasks' logs are kept."""
+    return (Grant(user="airflow", bucket=LOGS, write=True),)
 
 
 def split_uri(uri: str) -> tuple[str, str]:

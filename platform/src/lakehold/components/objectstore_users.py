@@ -1,4 +1,4 @@
-"""Buckets, users and policies, made any number of times: ``python -m … ENDPOINT WAREHOUSE [LOGS]``.
+"""Buckets, users and policies, made any number of times: ``python -m … ENDPOINT WAREHOUSE [logs]``.
 
 Keys come from the environment (``ROOT_SECRET_ACCESS_KEY``, ``LAKEHOLD_S3_<USER>``) and are set again on every run.
 Users are made through versitygw's admin API: its own admin program wants the secrets on a command line.
@@ -23,7 +23,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from lakehold.components.objectstore import ROOT, USERS
-from lakehold.components.objectstore_policy import grants, policies
+from lakehold.components.objectstore_policy import LANDING, LOGS, QUARANTINE, grants, log_grants, policies, split_uri
 from lakehold.config.settings import BUNDLED_REGION
 from lakehold.errors import StartError
 
@@ -77,27 +77,27 @@ def client(endpoint: str, access: str, secret: str) -> Any:
     return session.client("s3", endpoint_url=endpoint, config=config)
 
 
-def ensure(endpoint: str, warehouse: str, root_secret: str, secrets: Mapping[str, str], logs: str = "") -> None:
-    """Bring users, buckets and policies to the declared state; ``secrets`` by user, ``logs`` where tasks' logs go."""
+def ensure(endpoint: str, warehouse: str, root_secret: str, secrets: Mapping[str, str], *, logs: bool) -> None:
+    """Bring users, buckets and policies to the declared state; ``secrets`` by user."""
     admin = Admin(endpoint=endpoint, credentials=Credentials(ROOT, root_secret))
     known = admin.users()
     for user in USERS:
         admin.ensure_user(user, secrets[user], known)
     s3 = client(endpoint, ROOT, root_secret)
     existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-    wanted = policies(grants(warehouse, logs))
-    for bucket in wanted:
+    rights = (*grants(warehouse), *(log_grants() if logs else ()))
+    for bucket in dict.fromkeys([split_uri(warehouse)[0], LANDING, QUARANTINE, *(one.bucket for one in rights)]):
         if bucket not in existing:
             s3.create_bucket(Bucket=bucket)
-    for bucket, policy in wanted.items():
+    for bucket, policy in policies(rights).items():
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
 
 def main() -> None:
     """Read the address from the command line and the secrets from the environment."""
-    endpoint, warehouse, *logs = sys.argv[1:]
+    endpoint, warehouse, *more = sys.argv[1:]
     secrets = {user: os.environ[f"LAKEHOLD_S3_{user.upper()}"] for user in USERS}
-    ensure(endpoint, warehouse, os.environ["ROOT_SECRET_ACCESS_KEY"], secrets, *logs)
+    ensure(endpoint, warehouse, os.environ["ROOT_SECRET_ACCESS_KEY"], secrets, logs=more == [LOGS])
 
 
 if __name__ == "__main__":
