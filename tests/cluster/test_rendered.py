@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from lakehold.cluster.declared import ONLY_HERE, declared
+from lakehold.cluster.configure import WORKERS
+from lakehold.cluster.declared import declared
 from lakehold.components.registry import COMPONENTS
 from lakehold.components.trino_worker import NODES
 
@@ -164,6 +165,26 @@ def test_a_job_that_runs_something_else_has_another_name(render: Render) -> None
     assert len(changed) == len(before)
 
 
+@pytest.mark.parametrize(
+    ("value", "starts_again", "runs"),
+    [
+        ("settings.trino.heap=3G", {"demo-trino"}, {"demo-trino-schemas"}),
+        ("settings.lineage.close_hours=3", {"demo-lineage"}, {"demo-lineage-migrate"}),
+        # A task's pod reads them when it starts.
+        ("settings.spark.cores=4", set(), set()),
+    ],
+)
+def test_a_changed_setting_starts_again_whom_it_concerns(
+    render: Render, value: str, starts_again: set[str], runs: set[str]
+) -> None:
+    objects, changed = render(), render("trial", value)
+    before = {name: pod for name, pod in pods(objects) if "Job" not in name}
+    after = {name: pod for name, pod in pods(changed) if "Job" not in name}
+    different = {name.partition("/")[2] for name, pod in after.items() if pod != before[name]}
+    assert different - {"demo-test"} == starts_again
+    assert {name.rpartition("-")[0] for name in jobs(changed) - jobs(objects)} == runs
+
+
 def test_no_hook_but_a_test(render: Render) -> None:
     hooks = [one["metadata"].get("annotations", {}).get("helm.sh/hook") for one in render()]
     assert {hook for hook in hooks if hook} == {"test"}
@@ -208,7 +229,7 @@ def _allowed(policies: list[Manifest], way: str, peers: str, own: Manifest, othe
 
 def test_the_policies_are_the_declarations_graph(render: Render) -> None:
     expected = set()
-    bundled = {name: facts for name, facts in FACTS.items() if name not in ONLY_HERE}
+    bundled = {name: facts for name, facts in FACTS.items() if name not in WORKERS}
     for name, facts in bundled.items():
         for other in facts["talks"]:
             port = FACTS[other]["port"]
@@ -218,12 +239,12 @@ def test_the_policies_are_the_declarations_graph(render: Render) -> None:
     assert ways(render()) == expected
 
 
-WORKERS = "trino.workers.replicas=2"
+TWO_WORKERS = "trino.workers.replicas=2"
 
 
 def test_nodes_of_trino_reach_each_other_and_nobody_else_a_worker(render: Render) -> None:
     port = FACTS["trino"]["port"]
-    found = ways(render("trial", WORKERS)) - ways(render())
+    found = ways(render("trial", TWO_WORKERS)) - ways(render())
     assert found == {
         *((one, other, port) for one in ("trino", "trino-worker") for other in ("trino", "trino-worker")),
         *(("trino-worker", other, FACTS[other]["port"]) for other in ("postgres", "objectstore")),
@@ -309,7 +330,7 @@ def test_workers_are_as_many_as_are_needed_and_finish_what_they_have_begun(rende
 
 
 def test_workers_ask_for_the_coordinators_own_pod(render: Render) -> None:
-    services = {one["metadata"]["name"]: one for one in render("trial", WORKERS) if one["kind"] == "Service"}
+    services = {one["metadata"]["name"]: one for one in render("trial", TWO_WORKERS) if one["kind"] == "Service"}
     service = services[f"demo-trino{NODES}"]
     assert service["spec"]["clusterIP"] == "None"
     assert service["spec"]["publishNotReadyAddresses"] is True

@@ -13,7 +13,7 @@ metadata:
     app.kubernetes.io/part-of: lakehold
   annotations:
     # A changed setting starts the pod again; a changed secret does when you say so (kubectl rollout restart).
-    checksum/cluster: {{ include "lakehold.cluster" .root | sha256sum | quote }}
+    {{- include "lakehold.sums" (dict "root" .root "facts" $component) | nindent 4 }}
 spec:
   serviceAccountName: "{{ include "lakehold.name" .root }}{{ with .account }}-{{ . }}{{ end }}"
   {{- include "lakehold.podSecurity" .root | nindent 2 }}
@@ -138,7 +138,7 @@ env:
 {{- define "lakehold.configure" -}}
 - name: configure
   {{- include "lakehold.container" (merge (dict "image" "platform") .) | nindent 2 }}
-  command: {{ concat .declared.layout.configure (.configured | default (list .component)) | toJson }}
+  command: {{ concat .declared.layout.configure .facts.configured | toJson }}
   resources:
     {{- toYaml .root.Values.setup.resources | nindent 4 }}
   volumeMounts:

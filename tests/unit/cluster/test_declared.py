@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
-from lakehold.cluster import layout
+from lakehold.cluster import configure, layout
 from lakehold.cluster.declared import declared, example, mentioned
-from lakehold.components.model import Component
+from lakehold.cluster.values import SettingsPart
+from lakehold.components.model import Component, Site
 from lakehold.components.registry import COMPONENTS
+from lakehold.components.spark import SPARK
 
 FACTS = declared(COMPONENTS)["components"]
 
@@ -34,6 +39,60 @@ def test_a_component_finds_others_by_their_service_only(part: Component) -> None
     for name, port in site.ports.items():
         if port != own:
             assert f"127.0.0.1:{port}" not in mentioned(part, site), f"{part.name} looks for {name} in its own pod"
+
+
+def test_what_a_component_is_told_by_a_setting_is_in_a_section_it_names() -> None:
+    """A setting that is not in the sums of a component's pods would change and not arrive."""
+    site = example(COMPONENTS)
+    changed = {
+        "trino": {"heap": "3G", "query_max_memory": "2GB"},
+        "spark": {"driver_heap": "3g", "cores": 7},
+        "airflow": {"parallelism": 9, "tuned": False, "url": "https://flows.example.org"},
+        "catalog": {
+            "type": "rest", "name": "other", "warehouse": "s3://other/", "uri": "https://c.example.org",
+            "rest_warehouse": "other", "oauth2_uri": "https://o.example.org", "oauth2_scope": "other",
+        },
+        "s3": {"endpoint": "https://s3.example.org", "region": "there", "access_keys": {"trino": "AKIA"}},
+        "lineage": {"events_days": 1, "history_days": 2, "close_hours": 3, "trusted_users": "a"},
+    }
+    assert {name: set(part) for name, part in changed.items()} == {
+        name: set(part) for name, part in SettingsPart().model_dump().items()
+    }
+    for section, keys in changed.items():
+        for key, value in keys.items():
+            before, after = with_setting(site, section), with_setting(site, section, **{key: value})
+            for name, parts in CONFIGURED.items():
+                if any(configure.plan(part, after) != configure.plan(part, before) for part in parts):
+                    assert section in FACTS[name]["settings"], (name, section, key)
+
+
+CONFIGURED = {
+    **{part.name: [part] for part in COMPONENTS if part.processes},
+    **{name: [part] for name, part in configure.WORKERS.items()},
+}
+CONFIGURED["airflow-worker"].append(SPARK)
+"""What a pod with this name is configured as."""
+
+
+def with_setting(site: Site, section: str, **update: Any) -> Site:
+    """The site with a setting; of a REST catalog, which has more of them, unless its type is the one that changes."""
+    needed = {"uri": "https://catalog.example.org"} if section == "catalog" else {}
+    kind = {"type": "rest"} if section == "catalog" and "type" not in update else {}
+    own = getattr(site.settings, section).model_copy(update={**needed, **kind, **update})
+    return replace(site, settings=site.settings.model_copy(update={section: own}))
+
+
+def test_a_setting_of_one_component_is_no_reason_to_start_all_of_them_again() -> None:
+    assert {name: facts["settings"] for name, facts in FACTS.items()} == {
+        "postgres": [],
+        "objectstore": ["catalog"],
+        "lineage": ["catalog", "lineage", "s3"],
+        "trino": ["catalog", "s3", "trino"],
+        "trino-worker": ["catalog", "s3", "trino"],
+        "airflow": ["airflow", "catalog", "s3"],
+        # It runs Spark in its own pod.
+        "airflow-worker": ["airflow", "catalog", "s3", "spark"],
+    }  # fmt: skip
 
 
 def test_every_process_has_a_probe_and_listens_where_a_kubelet_asks() -> None:

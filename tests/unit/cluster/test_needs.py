@@ -37,6 +37,19 @@ def test_a_pod_needs_its_containers_or_the_largest_of_those_before_them() -> Non
     assert needs.requests(READ) == Size(cores=1.1, memory=812 << 20)
 
 
+def test_where_pods_follow_the_load_the_fewest_of_them_need_room() -> None:
+    name = "lakehold-lineage"
+    scaler = {
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": name},
+        "spec": {"minReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": name}},
+    }
+    one = READ[objects.Key(kind="Deployment", name=name)]
+    free = {**one, "spec": {key: value for key, value in one["spec"].items() if key != "replicas"}}
+    alone = {objects.key(found): found for found in (free, scaler)}
+    assert needs.requests(alone) == needs.of_pod(free["spec"]["template"]).times(3)
+
+
 def test_a_task_s_pod_must_find_room_too() -> None:
     assert needs.largest(READ) == ("a task's pod", Size(cores=0.25, memory=1 << 30))
 

@@ -72,8 +72,10 @@ def test_remedies_speak_of_the_cluster() -> None:
         ("airflow-scheduler", "lakehold/process=airflow-scheduler", ""),
         ("lineage-migrate", "app.kubernetes.io/component=lineage-setup", "lineage-migrate"),
         ("airflow-task", "app.kubernetes.io/component=airflow-task", ""),
+        ("spark-executor", "app.kubernetes.io/component=spark-executor", ""),
+        ("trino-worker", "app.kubernetes.io/component=trino-worker", ""),
         ("keys", "app.kubernetes.io/component=keys", ""),
-        (None, "app.kubernetes.io/component!=airflow-task", ""),
+        (None, "app.kubernetes.io/component notin (airflow-task,spark-executor)", ""),
     ],
 )
 def test_a_name_selects_pods(name: str | None, selector: str, container: str) -> None:

@@ -103,7 +103,7 @@ def test_pods_that_may_not_be_made_and_jobs_that_failed_have_failed() -> None:
 def test_pods_of_tasks_and_pods_that_leave_are_nobody_s_delay() -> None:
     leaving = pod(main=waiting("CrashLoopBackOff"))
     leaving["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
-    (part,) = watch.parts([deployment(0), leaving, pod("airflow-task")])
+    (part,) = watch.parts([deployment(0), leaving, pod("airflow-task"), pod("spark-executor")])
     assert part.pod == ""
 
 

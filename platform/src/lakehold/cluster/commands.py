@@ -13,7 +13,11 @@ INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
 PROCESS = "lakehold/process"
 TASK_PODS = "airflow-task"
-"""The component of the pods Airflow's tasks run in; they come and go, and belong to no workload."""
+"""The component of the pods Airflow's tasks run in."""
+EXECUTORS = "spark-executor"
+"""The component of the pods such a task's Spark application works in."""
+PASSING = (TASK_PODS, EXECUTORS)
+"""They come and go by the hundred, and belong to no workload."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,11 +21,12 @@ from lakehold.components.model import Component, Process, Site, Task
 from lakehold.components.registry import COMPONENTS, component
 from lakehold.errors import LakeholdError
 
-_ONLY_HERE: Mapping[str, Component] = {
-    layout.TASKS: AIRFLOW_TASK,
-    airflow_worker.NAME: airflow_worker.AIRFLOW_WORKER,
+WORKERS: Mapping[str, Component] = {
     trino_worker.NAME: trino_worker.TRINO_WORKER,
+    airflow_worker.NAME: airflow_worker.AIRFLOW_WORKER,
 }
+"""Further nodes of a component: workloads of their own, without a Service."""
+_ONLY_HERE: Mapping[str, Component] = {layout.TASKS: AIRFLOW_TASK, **WORKERS}
 """What only pods are configured as."""
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 

@@ -7,22 +7,22 @@ environments and configuration files are made in the pod (:mod:`lakehold.cluster
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from lakehold.cluster import layout, openmetadata, pod
-from lakehold.components import airflow_worker, spark_pods, trino_worker
+from lakehold.cluster import configure, layout, openmetadata, pod
+from lakehold.cluster.configure import WORKERS
+from lakehold.cluster.values import SettingsPart
+from lakehold.components import airflow_worker, spark_pods
 from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Health, Http, Pods, Process, Site, Task
 from lakehold.components.spark import SPARK
 from lakehold.config.settings import Settings
 
 _SERVER, _CLIENT = "server", "client"
-ONLY_HERE: Mapping[str, Component] = {
-    trino_worker.NAME: trino_worker.TRINO_WORKER,
-    airflow_worker.NAME: airflow_worker.AIRFLOW_WORKER,
-}
-"""Further nodes of a component: workloads of their own, without a Service."""
+_WITH: Mapping[str, tuple[Component, ...]] = {airflow_worker.NAME: (SPARK,)}
+"""What a pod is configured as besides: Celery's workers run Spark in their own pods."""
 _HOST = "host-of-"
 """Before a component's name it stands for its Service's; templates replace it by the beginning of all names."""
 
@@ -64,7 +64,7 @@ def declared(components: Sequence[Component]) -> dict[str, Any]:
         },
         "tasks": _tasks(site),
         "spark": _spark(site),
-        "components": {name: _component(part, running, site) for name, part in {**named, **ONLY_HERE}.items()},
+        "components": {name: _component(name, part, running, site) for name, part in {**named, **WORKERS}.items()},
     }
 
 
@@ -93,17 +93,39 @@ def _spark(site: Site) -> dict[str, Any]:
     }
 
 
+class _Asked:
+    """Settings that note which of their sections are asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.sections: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in SettingsPart.model_fields:
+            self.sections.add(name)
+        return getattr(self._settings, name)
+
+
+def sections(part: Component, site: Site) -> list[str]:
+    """Name the sections of the chart's settings that a pod of this component is configured from."""
+    asked = _Asked(site.settings)
+    configure.plan(part, replace(site, settings=cast(Settings, asked)))
+    return sorted(asked.sections)
+
+
 def _script(name: str) -> list[str]:
     return [layout.SYSTEM_PYTHON, "-I", "-S", str(layout.CHECKOUT / "platform" / "src" / "lakehold" / "cluster" / name)]
 
 
-def _component(part: Component, running: Sequence[Component], site: Site) -> dict[str, Any]:
-    text = mentioned(part, site)
+def _component(name: str, part: Component, running: Sequence[Component], site: Site) -> dict[str, Any]:
+    text, others = mentioned(part, site), _WITH.get(name, ())
     return {
         "image": layout.IMAGES[part.name],
         "port": part.ports[""],
         "secrets": list(part.secrets),
         "tls": _tls(text, site),
+        "configured": [name, *(other.name for other in others)],
+        "settings": sorted({section for one in (part, *others) for section in sections(one, site)}),
         "talks": [other.name for other in running if site.hosts[other.name] in text],
         "init": [task.name for task in (*part.before, *part.after) if not task.shared],
         "waits": [task.name for task in part.before if task.shared and task.done is not None],

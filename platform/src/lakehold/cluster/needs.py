@@ -118,9 +118,16 @@ def denied(wanted: Iterable[Right], answers: Iterable[Object]) -> list[Right]:
 def requests(manifest: Mapping[Key, Object]) -> Size:
     """Return what all pods that stay ask for together."""
     total = Size()
+    # How many pods there are where their number follows the load: these at least.
+    scaled = {
+        str(one["spec"]["scaleTargetRef"]["name"]): int(one["spec"]["minReplicas"])
+        for one in manifest.values()
+        if one["kind"] == "HorizontalPodAutoscaler"
+    }
     for one in manifest.values():
         if one["kind"] in objects.WORKLOADS:
-            total += of_pod(one["spec"]["template"]).times(int(one["spec"].get("replicas", 1)))
+            many = one["spec"].get("replicas", scaled.get(one["metadata"]["name"], 1))
+            total += of_pod(one["spec"]["template"]).times(int(many))
     return total
 
 

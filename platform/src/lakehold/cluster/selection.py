@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lakehold.cluster.commands import COMPONENT, PROCESS, TASK_PODS
+from lakehold.cluster.commands import COMPONENT, PASSING, PROCESS
+from lakehold.cluster.configure import WORKERS
 from lakehold.components.model import Component
 from lakehold.errors import ConfigError
 
@@ -27,8 +28,8 @@ def select(name: str | None, components: Sequence[Component]) -> Selected:
     """Return what the name means; :class:`ConfigError` names those that come near."""
     known = names(components)
     if name is None:
-        # Tasks come and go by the hundred: they are asked for by their name.
-        return Selected(selector=f"{COMPONENT}!={TASK_PODS}")
+        # These are asked for by their name.
+        return Selected(selector=f"{COMPONENT} notin ({','.join(PASSING)})")
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=1)
@@ -52,6 +53,6 @@ def names(components: Sequence[Component]) -> dict[str, Selected]:
             found[task.name] = Selected(selector=f"{COMPONENT}={component}", container=task.name)
     return {
         **found,
-        TASK_PODS: Selected(selector=f"{COMPONENT}={TASK_PODS}"),
+        **{one: Selected(selector=f"{COMPONENT}={one}") for one in (*WORKERS, *PASSING)},
         KEYS: Selected(selector=f"{COMPONENT}={KEYS}"),
     }

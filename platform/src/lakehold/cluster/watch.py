@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakehold.cluster import objects
-from lakehold.cluster.commands import COMPONENT, TASK_PODS
+from lakehold.cluster.commands import COMPONENT, PASSING
 from lakehold.cluster.objects import Object
 
 KINDS = "deployments,statefulsets,jobs,pods"
@@ -49,7 +49,7 @@ def parts(items: Iterable[Object]) -> list[Part]:
 
 def pods(items: Iterable[Object]) -> list[Object]:
     """Return the pods of workloads and Jobs."""
-    return [one for one in items if one["kind"] == "Pod" and component(one) != TASK_PODS]
+    return [one for one in items if one["kind"] == "Pod" and component(one) not in PASSING]
 
 
 def component(one: Object) -> str:
@@ -58,7 +58,7 @@ def component(one: Object) -> str:
 
 
 def _leaves(pod: Object) -> bool:
-    return "deletionTimestamp" in pod["metadata"] or component(pod) == TASK_PODS
+    return "deletionTimestamp" in pod["metadata"] or component(pod) in PASSING
 
 
 def _of(owner: Object, candidates: Sequence[Object]) -> list[Object]:

@@ -211,6 +211,9 @@ def _pods(pods: Pods) -> dict[str, object]:
         "pod_template_file": pods.template,
         # One a loop is the default; the scheduler's own limit (`parallelism`) is the one that counts.
         "worker_pods_creation_batch_size": 16,
+        # What is left of one that failed would stay for ever, and the pods that belong to it (Spark's executors) with
+        # it. Its log is in the store, and the scheduler's says how its containers ended.
+        "delete_worker_pods_on_failure": True,
     }
 
 
