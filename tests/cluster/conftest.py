@@ -27,7 +27,7 @@ Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
 NODE = layout.default()
 IMAGES = CHART.parents[1] / "dist" / "images"
-_LAST = ("test_kill", "test_change", "test_reinstall")
+_LAST = ("test_executors", "test_kill", "test_change", "test_reinstall")
 """What changes the installation, in this order after everything else."""
 _TIMES: dict[str, float] = {}
 _CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}

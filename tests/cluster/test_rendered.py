@@ -105,6 +105,10 @@ def test_a_task_may_start_pods_only_where_spark_needs_them(render: Render) -> No
     assert found["spark-task.yaml"]["serviceAccountName"] == "demo-spark"
     assert found["task.yaml"]["serviceAccountName"] == found["executor.yaml"]["serviceAccountName"] == "demo"
     tokens = {name for name, spec in found.items() if "serviceAccountToken" in str(spec["volumes"])}
+    configured = {name: found[name]["initContainers"][0]["command"][-2:] for name in ("task.yaml", "spark-task.yaml")}
+    assert configured == {
+        "task.yaml": ["airflow-task", "spark"], "spark-task.yaml": ["airflow-task", "spark-driver"],
+    }  # fmt: skip
     assert tokens & {"spark-task.yaml", "task.yaml", "executor.yaml"} == {"spark-task.yaml"}
     without = {name.rpartition("/")[2]: pod["spec"] for name, pod in pods(render())}
     assert without["spark-task.yaml"] == without["task.yaml"]

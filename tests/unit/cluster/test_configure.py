@@ -16,11 +16,12 @@ from lakehold.cluster.pod import Mounted, executors_of, load, settings_of
 from lakehold.components.airflow import AIRFLOW, AIRFLOW_TASK
 from lakehold.components.airflow_worker import AIRFLOW_WORKER
 from lakehold.components.lineage import LINEAGE
-from lakehold.components.model import Component, Git, Pods, Site
+from lakehold.components.model import Component, Git, Site
 from lakehold.components.objectstore import OBJECTSTORE
 from lakehold.components.postgres import POSTGRES
 from lakehold.components.registry import COMPONENTS
 from lakehold.components.spark import SPARK as SPARK_PART
+from lakehold.components.spark import SPARK_DRIVER
 from lakehold.components.trino import TRINO
 from lakehold.components.trino_worker import TRINO_WORKER
 from lakehold.errors import ConfigError
@@ -132,6 +133,7 @@ def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
     assert (site.ports["postgres"], site.ports["trino"]) == (5432, 18443)
 
 
+SPARK_CONF = Path("/var/lib/lakehold/conf/spark/spark-defaults.conf")
 SPARK = {
     "account": "demo",
     "executors": 3,
@@ -144,12 +146,17 @@ def test_executors_are_pods_only_where_there_are_any() -> None:
     executors = executors_of(SPARK)
     assert executors is not None
     assert (executors.count, executors.cpu_limit, str(executors.template)) == (3, "2", "/etc/lakehold/executor.yaml")
-    pods = dataclasses.replace(SITE.pods or Pods(namespace="", template=Path()), executors=executors)
-    properties = Path("/var/lib/lakehold/conf/spark/spark-defaults.conf")
-    text = plan(SPARK_PART, dataclasses.replace(SITE, pods=pods)).files[properties]
-    assert "spark.master=k8s://https://kubernetes.default.svc\n" in text
-    assert "spark.kubernetes.executor.podTemplateFile=/etc/lakehold/executor.yaml\n" in text
-    assert "spark.master=local[2]\n" in plan(SPARK_PART, SITE).files[properties]
+    driver = plan(SPARK_DRIVER, with_pods(executors=executors)).files[SPARK_CONF]
+    assert "spark.master=k8s://https://kubernetes.default.svc\n" in driver
+    assert "spark.kubernetes.executor.podTemplateFile=/etc/lakehold/executor.yaml\n" in driver
+
+
+def test_a_pod_that_may_start_none_does_the_work_itself() -> None:
+    """Whoever is given the new settings in a pod made from the old template, or the other way round, can work."""
+    site = with_pods(executors=executors_of(SPARK))
+    for text in (plan(SPARK_PART, site).files[SPARK_CONF], plan(SPARK_DRIVER, SITE).files[SPARK_CONF]):
+        assert "spark.master=local[2]\n" in text
+        assert "kubernetes" not in text
 
 
 def test_the_pod_of_a_spark_task_is_where_its_operator_says() -> None:

@@ -83,7 +83,7 @@ EXECUTORS = Executors(
 
 def in_pods(site: Site, executors: Executors | None) -> dict[str, str]:
     pods = Pods(namespace="lake", template=Path("/given/task.yaml"), executors=executors)
-    return spark.properties(dataclasses.replace(site, pods=pods))
+    return spark.driver_properties(dataclasses.replace(site, pods=pods))
 
 
 def test_without_executors_a_pod_does_what_a_machine_does(installation: Site) -> None:

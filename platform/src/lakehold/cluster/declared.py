@@ -81,8 +81,9 @@ def _tasks(site: Site) -> dict[str, Any]:
 
 
 def _spark(site: Site) -> dict[str, Any]:
-    """Of the executors' pods, what Spark does not add to them."""
+    """Of a driver's pod, what it is configured as; of its executors' pods, what Spark does not add to them."""
     return {
+        "configured": [layout.TASKS, spark_pods.NAME],
         "image": layout.SPARK_IMAGE,
         "container": spark_pods.CONTAINER,
         "command": [str(site.pythons["engine"]), "-m", "lakehold.pipelines.spark_pod"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lakehold.components import spark_pods
@@ -92,7 +93,6 @@ def properties(site: Site) -> dict[str, str]:
         "spark.redaction.regex": "(?i)secret|password|token|credential|access[.]?key|api[._-]?key",
         **_catalog(site),
         **_lineage(site),
-        **spark_pods.properties(site, _jars(site)),
     }
 
 
@@ -176,6 +176,19 @@ def argument_file(arguments: Sequence[str]) -> str:
     return "".join('"' + argument.replace("\\", "\\\\").replace('"', '\\"') + '"\n' for argument in arguments)
 
 
+def driver_properties(site: Site) -> dict[str, str]:
+    """Spark's properties in the pod of a task whose executors are pods too."""
+    return {**properties(site), **spark_pods.properties(site, _jars(site))}
+
+
+def _files(site: Site, values: Mapping[str, str]) -> list[ConfigFile]:
+    return [
+        ConfigFile(path=PROPERTIES, text=render(values)),
+        ConfigFile(path=LOGGING, text=_LOGGING),
+        ConfigFile(path=ARGUMENTS, text=argument_file(java_arguments(site))),
+    ]
+
+
 SPARK = Component(
     name="spark",
     summary="runs the programs of jobs/, one spark-submit a task",
@@ -184,14 +197,13 @@ SPARK = Component(
     needs=("postgres", "objectstore"),
     secrets=("postgres.spark", "s3.spark", "lineage.token"),
     owns=("work/spark",),
-    files=lambda site: [
-        ConfigFile(path=PROPERTIES, text=render(properties(site))),
-        ConfigFile(path=LOGGING, text=_LOGGING),
-        ConfigFile(path=ARGUMENTS, text=argument_file(java_arguments(site))),
-    ],
+    files=lambda site: _files(site, properties(site)),
     after=(
         Task(name="spark-folder", command=lambda site: ["/bin/mkdir", "-p", "-m", "0700", str(_scratch(site))]),
         Task(name="spark-base-classes", command=_base_classes),
     ),
 )
 """Spark, as one declaration."""
+
+SPARK_DRIVER = replace(SPARK, files=lambda site: _files(site, driver_properties(site)))
+"""In a cluster, what the pod of a task is given that may start pods: the template it is made from says so."""

@@ -8,6 +8,8 @@ from lakehold.components.model import Executors, Site
 
 DRIVER_PORT, BLOCKS_PORT = 7078, 7079
 """Where executors find their driver, and where all of them fetch blocks of data from each other."""
+NAME = "spark-driver"
+"""What the pod of a task is configured as that starts executors."""
 CONTAINER = "executor"
 """The container of the executors' pod that Spark completes."""
 _API = "k8s://https://kubernetes.default.svc"
