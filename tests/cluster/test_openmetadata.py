@@ -53,7 +53,6 @@ def test_what_it_adds(objects: dict[str, Manifest]) -> None:
                 "openmetadata",
                 "to-openmetadata",
                 "to-opensearch",
-                "lineage-tells",
                 "openmetadata-to-postgres",
             )
         ),

@@ -38,8 +38,27 @@ TRINO = {
 def test_everything_is_found_by_what_it_is_and_not_by_its_name() -> None:
     found = [SERVICE, SETTINGS, TRINO]
     assert reach.services(found, ["trino"], CLUSTER) == {"trino": ("mine-trino", 18443)}
-    assert reach.mounted(found) == ("my-keys", "my-tls")
+    assert reach.mounted(found) == (["my-keys"], "my-tls")
     assert reach.description(found, CLUSTER) == {"settings": {}}
+
+
+def test_the_nodes_of_trino_are_not_where_people_ask() -> None:
+    nodes = {**SERVICE, "metadata": {**SERVICE["metadata"], "name": "mine-trino-nodes"}, "spec": {
+        **SERVICE["spec"], "clusterIP": "None",
+    }}  # fmt: skip
+    assert reach.services([SERVICE, nodes], ["trino"], CLUSTER) == {"trino": ("mine-trino", 18443)}
+
+
+def test_what_is_outside_has_keys_of_its_own_and_is_not_looked_for_in_the_cluster() -> None:
+    sources = [
+        {"secret": {"name": "my-keys", "items": [{"key": "postgres.trino"}]}},
+        {"secret": {"name": "theirs", "items": [{"key": "s3.trino"}]}},
+    ]
+    pods = {"kind": "Deployment", "spec": {"template": {"spec": {"volumes": [{"projected": {"sources": sources}}]}}}}
+    assert reach.mounted([TRINO, pods]) == (["my-keys", "theirs"], "my-tls")
+    described = {"settings": {"s3": {"endpoint": "https://s3.example.org"}}}
+    assert reach.inside(["objectstore", "trino"], described) == ["trino"]
+    assert reach.inside(["objectstore", "trino"], {"settings": {"s3": {"endpoint": None}}}) == ["objectstore", "trino"]
 
 
 def test_what_is_not_there_is_said() -> None:

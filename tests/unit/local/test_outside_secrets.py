@@ -107,6 +107,12 @@ def site(folder: Path, **settings: object) -> Site:
     return load_site(Settings.model_validate({"state": folder / "state", **settings}), folder, components=components)
 
 
+def test_an_outside_object_store_is_not_for_one_machine(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"s3\.endpoint: .* for clusters"):
+        site(tmp_path, s3={"endpoint": "https://s3.example.org"})
+    assert not (tmp_path / "state").exists()
+
+
 def test_a_verb_that_needs_no_token_works_without_its_file(tmp_path: Path) -> None:
     found = site(tmp_path, openmetadata={"url": "https://om.example", "token_file": "bot"})
     assert list(found.secrets) == ["openmetadata.token"]

@@ -30,12 +30,13 @@ def reached(cluster: Cluster, checkout: Path, components: Iterable[str]) -> Iter
     """Reach these components of the release; :class:`NotRunningError` when it, or one of them, is not there."""
     found: list[Object] = tools.run_json(of_release(cluster, "services,configmaps,deployments"))["items"]
     described = description(found, cluster)
-    secret, tls = mounted(found)
-    secrets = _secret(cluster, secret)
+    names, tls = mounted(found)
+    # The installation's own come last, and count.
+    secrets = {key: value for name in reversed(names) for key, value in _secret(cluster, name).items()}
     authority = _secret(cluster, tls)["ca.crt"]
     with (
         tempfile.TemporaryDirectory(prefix="lakehold-") as folder,
-        tunnels(cluster, services(found, components, cluster)) as ports,
+        tunnels(cluster, services(found, inside(components, described), cluster)) as ports,
     ):
         state = Path(folder)
         (state / "tls").mkdir(mode=0o700)
@@ -65,9 +66,19 @@ def description(found: Iterable[Object], cluster: Cluster) -> dict[str, Any]:
     )
 
 
-def mounted(found: Iterable[Object]) -> tuple[str, str]:
-    """Return the names of the Secrets with the keys and with the certificate, as pods mount them; pure."""
-    secret = tls = ""
+def inside(components: Iterable[str], described: Mapping[str, Any]) -> list[str]:
+    """Return those that have pods of the release: an outside object store is where the settings say; pure."""
+    outside = (described["settings"].get("s3") or {}).get("endpoint")
+    return [name for name in components if not (name == "objectstore" and outside)]
+
+
+def mounted(found: Iterable[Object]) -> tuple[list[str], str]:
+    """Return the names of the Secrets with the keys and of that with the certificate, as pods mount them; pure.
+
+    Of the former there are two where outside services have keys of their own, which are in the second.
+    """
+    names: dict[str, None] = {}
+    tls = ""
     for one in found:
         for volume in one["spec"]["template"]["spec"]["volumes"] if one["kind"] == "Deployment" else []:
             for source in (volume.get("projected") or {}).get("sources") or []:
@@ -76,8 +87,8 @@ def mounted(found: Iterable[Object]) -> tuple[str, str]:
                 if "ca.crt" in keys:
                     tls = asked["name"]
                 elif keys:
-                    secret = asked["name"]
-    return secret, tls
+                    names[asked["name"]] = None
+    return list(names), tls
 
 
 def services(found: Iterable[Object], components: Iterable[str], cluster: Cluster) -> dict[str, tuple[str, int]]:
@@ -85,7 +96,7 @@ def services(found: Iterable[Object], components: Iterable[str], cluster: Cluste
     there = {
         one["metadata"]["labels"][COMPONENT]: (one["metadata"]["name"], int(one["spec"]["ports"][0]["port"]))
         for one in found
-        if one["kind"] == "Service"
+        if one["kind"] == "Service" and one["spec"].get("clusterIP") != "None"
     }
     missing = [name for name in components if name not in there]
     if missing:

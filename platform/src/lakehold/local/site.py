@@ -122,6 +122,12 @@ def load_site(
     """
     components = registered() if components is None else components
     store = ReleaseStore.default() if store is None else store
+    if settings.s3.endpoint:
+        raise ConfigError(
+            "s3.endpoint: an outside object store is for clusters (helm/lakehold, the same key below `settings`).",
+            why="on one machine the keys of the bundled one are made here, and nobody has given those of another",
+            remedy="remove [s3] from lakehold.toml",
+        )
     state = state_directory(settings, checkout)
     ensure_directory(state)
     _check_owner(state)
