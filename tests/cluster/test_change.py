@@ -8,7 +8,8 @@ from datetime import date
 import pytest
 from fingerprints import fingerprints
 from lakehold.pipelines.client import Interval, TaskState
-from real_cluster import Installation, wait_for
+from real_cluster import Installation
+from waiting import wait_for
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -42,7 +43,7 @@ def test_a_changed_value_arrives_during_a_run_and_can_be_taken_back(
     day: tuple[Installation, list[TaskState]],
 ) -> None:
     installation, _ = day
-    before, secrets = fingerprints(installation), _secrets(installation)  # type: ignore[arg-type]
+    before, secrets = fingerprints(installation), _secrets(installation)
     run = installation.start(Interval(start=date(2013, 1, 1), end=date(2013, 1, 2)))
     with installation.cluster.timed("helm upgrade, a setting changed during a run"):
         installation.helm("upgrade", "--set", "settings.trino.query_max_memory=900MB")
@@ -54,7 +55,7 @@ def test_a_changed_value_arrives_during_a_run_and_can_be_taken_back(
     _settled(installation)
     assert _limit(installation) == "1GB"
     assert _secrets(installation) == secrets
-    assert fingerprints(installation) == before  # type: ignore[arg-type]
+    assert fingerprints(installation) == before
 
 
 def _limit(installation: Installation) -> str:
