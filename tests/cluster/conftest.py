@@ -19,7 +19,8 @@ from chart_values import CHART, NAMESPACE, RELEASE, TEMPLATE
 from lakehold.components import certificates
 from lakehold.pipelines.client import Interval, TaskState
 from node import layout, machine, programs
-from real_cluster import HOSTS, Cluster, Installation, ready, restarts, wait_for
+from real_cluster import HOSTS, Cluster, Installation, ready, restarts
+from waiting import wait_for
 
 # The loader in C, where it is built, reads a chart in a tenth of the time.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -181,7 +182,7 @@ def _install(installed: Installation) -> None:
 @pytest.fixture(scope="session")
 def airline(installation: Installation) -> Airline:
     """The landing bucket holds the whole year."""
-    airline = Airline(installation)  # type: ignore[arg-type]  # it asks for what both kinds of installation have
+    airline = Airline(installation)
     airline.deliver_all()
     return airline
 

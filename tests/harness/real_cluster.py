@@ -28,6 +28,7 @@ from lakehold.components.registry import COMPONENTS
 from lakehold.errors import LakeholdError
 from lakehold.lineage.client import ask
 from lakehold.pipelines.client import FINISHED, AirflowClient, Interval, Run, TaskState
+from waiting import wait_for
 
 REGION = "us-east-1"
 HOSTS = {name: f"{name}.lakehold.test" for name in ("airflow", "trino", "lineage")}
@@ -225,12 +226,3 @@ def ready(pod: Object) -> bool:
 def restarts(pod: Object) -> int:
     """How often containers of a pod were started again."""
     return sum(one["restartCount"] for one in pod["status"].get("containerStatuses", []))
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until the condition holds; fail with ``what`` when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds} s: {what}")
-        time.sleep(1)
