@@ -19,7 +19,7 @@ from lakehold.images.recipes import AIRFLOW_ENV
 from lakehold.pipelines import beat
 from lakehold.release.pins import LOCKS
 from lakehold.release.store import Store
-from real_cluster import wait_for
+from waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PYTHON = Store.default().layout.env(AIRFLOW_ENV.name, (LOCKS / f"{AIRFLOW_ENV.name}.txt").read_bytes()) / "bin/python"

@@ -8,7 +8,8 @@ from datetime import date
 import pytest
 from fingerprints import fingerprints
 from lakehold.pipelines.client import Interval, TaskState
-from real_cluster import Installation, Object, wait_for
+from real_cluster import Installation, Object
+from waiting import wait_for
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -45,7 +46,7 @@ def _running(installation: Installation) -> list[Object]:
 
 
 def test_a_task_s_executors_belong_to_its_pod_and_a_killed_driver_leaves_none(executors: Installation) -> None:
-    before = fingerprints(executors)  # type: ignore[arg-type]
+    before = fingerprints(executors)
     run = executors.start(DAY)
     wait_for(lambda: bool(_running(executors)), 900, "an executor runs")
     executor = _running(executors)[0]
@@ -60,5 +61,5 @@ def test_a_task_s_executors_belong_to_its_pod_and_a_killed_driver_leaves_none(ex
     wait_for(gone, 120, "the executor has gone with its driver")
     tasks = executors.finish(run)
     assert max(task.attempt for task in tasks) > 1
-    assert fingerprints(executors) == before  # type: ignore[arg-type]
+    assert fingerprints(executors) == before
     wait_for(lambda: _of(executors, "spark-executor") == [], 120, "no executor is left of a run that has ended")
