@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 
 import pytest
 from fingerprints import fingerprints
-from lakehold.pipelines.client import Interval, TaskState
+from lakehold.pipelines.client import TaskState
 from real_cluster import Installation, Object
+from runs import DAY
 from waiting import wait_for
 
 pytestmark = pytest.mark.timeout(3600)
 
-DAY = Interval(start=date(2013, 1, 1), end=date(2013, 1, 2))
 ONE = ("--set", "spark.executors=1", "--set", "spark.executor.cores=1", "--set", "spark.executor.cpu.request=100m")
 SCHEDULER = "deployment/demo-airflow-scheduler"
 
@@ -53,7 +52,7 @@ def test_a_task_s_executors_belong_to_its_pod_and_a_killed_driver_leaves_none(ex
     (owner,) = executor["metadata"]["ownerReferences"]
     drivers = {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in _of(executors, "airflow-task")}
     assert drivers.get(owner["uid"]) == owner["name"]
-    executors.kubectl("delete", "pod", owner["name"], "--grace-period=0", "--force", "--wait=false")
+    executors.kubectl("delete", "pod", owner["name"], "--grace-period=1", "--wait=false")
 
     def gone() -> bool:
         return executor["metadata"]["uid"] not in {pod["metadata"]["uid"] for pod in _of(executors, "spark-executor")}

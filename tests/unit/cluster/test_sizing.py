@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from lakehold.cluster import sizing
 from lakehold.cluster.sizing import FACTS, MIDDLE, SMALL, Load, Need, Node, events_gb, needs, running, total, workers
+from lakehold.components.registry import COMPONENTS
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = DOCS / "how-to" / "size-a-cluster.md"
@@ -71,6 +72,15 @@ def test_the_sum_has_something_to_spare() -> None:
 
 def test_events_take_their_bytes_for_as_long_as_they_are_kept() -> None:
     assert events_gb(replace(SMALL, events_a_second=1), 1) == pytest.approx(0.432)
+
+
+def test_a_service_s_memory_is_what_its_declaration_says() -> None:
+    declared = {process.name: process.memory_mb / 1000 for part in COMPONENTS for process in part.processes}
+    names = {"API server": "airflow-api", "scheduler": "airflow-scheduler", "DAG processor": "airflow-dag-processor",
+             "triggerer": "airflow-triggerer", "lineage": "lineage"}  # fmt: skip
+    for what, process in names.items():
+        one = of(what, needs(SMALL))
+        assert one.memory / one.pods == pytest.approx(declared[process]), what
 
 
 @pytest.mark.parametrize(("fact", "row"), [("scheduler", "200 mapped tasks"), ("lineage", "events per second")])
