@@ -116,11 +116,11 @@ def publishing_rows(publishing: Numbers, rest: Numbers, gates: Numbers) -> list[
         ),
         *(
             (
-                f"— on a REST catalog, {how}",
+                f"— on a REST catalog, by publishers of {how}",
                 f"{rest[lock]['published']} published, {rest[lock]['refused']} refused by name",
                 "no row lost or twice",
             )
-            for lock, how in (("locked", "as one installation's"), ("unlocked", "as two installations'"))
+            for lock, how in (("locked", "one installation"), ("unlocked", "two"))
         ),
         (
             f"{reading['runs']} publishing runs under a reader's eyes ({fates})",
