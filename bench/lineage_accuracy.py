@@ -233,6 +233,7 @@ def main() -> None:
     engines = chosen.engine or list(_TITLES)
     with tempfile.TemporaryDirectory() as folder:
         keep = chosen.keep or Path(folder)
+        keep.mkdir(parents=True, exist_ok=True)
         if chosen.seconds:
             measure(engines, chosen.seconds, keep)
         rows = graded(engines, keep)

@@ -20,7 +20,17 @@ import psutil
 BENCH = Path(__file__).resolve().parent
 PAGE = BENCH.parent / "docs" / "reference" / "benchmarks.md"
 
-PARTS = ("stack", "airflow", "publishing", "gates", "maintenance", "lineage", "lineage_outage", "lineage_malformed")
+PARTS = (
+    "stack",
+    "airflow",
+    "publishing",
+    "rest_writers",
+    "gates",
+    "maintenance",
+    "lineage",
+    "lineage_outage",
+    "lineage_malformed",
+)
 Numbers = Mapping[str, Any]
 
 
@@ -77,8 +87,8 @@ def platform_rows(stack: Numbers, airflow: Numbers) -> list[Row]:
     ]
 
 
-def publishing_rows(publishing: Numbers, gates: Numbers) -> list[Row]:
-    """Gates, publications, and what readers saw meanwhile."""
+def publishing_rows(publishing: Numbers, rest: Numbers, gates: Numbers) -> list[Row]:
+    """Gates, publications on either kind of catalog, and what readers saw meanwhile."""
     timing, racing, reading = publishing["timing"], publishing["racing"], publishing["reading"]
     many = next(name for name in timing if name.startswith("20 tables of "))
     fates = ", ".join(f"{count} {fate}" for fate, count in sorted(reading["fates"].items()))
@@ -103,6 +113,14 @@ def publishing_rows(publishing: Numbers, gates: Numbers) -> list[Row]:
             f"Two writers racing, {racing['rounds_each']} rounds each",
             f"{racing['published']} published, {refused} refused by name",
             "no row lost or twice",
+        ),
+        *(
+            (
+                f"— on a REST catalog, by publishers of {how}",
+                f"{rest[lock]['published']} published, {rest[lock]['refused']} refused by name",
+                "no row lost or twice",
+            )
+            for lock, how in (("locked", "one installation"), ("unlocked", "two"))
         ),
         (
             f"{reading['runs']} publishing runs under a reader's eyes ({fates})",
@@ -181,10 +199,10 @@ Absolute numbers depend on the machine and on what else it does; ratios were mea
 
 {tables}
 How: `bench/stack.py` (start, memory, a day's run, dbt), `bench/airflow.py` (the same DAGs with our settings and with
-Airflow's own, one after the other), `bench/gates.py`, `bench/publishing.py`, `bench/maintenance.py`,
-`bench/lineage.py`, `bench/lineage_outage.py` and `bench/lineage_malformed.py`. Each explains itself with `--help`;
-those of gates, publishing, maintenance, outages and malformed events fail when a promise is broken, and then this page
-is not written.
+Airflow's own, one after the other), `bench/gates.py`, `bench/publishing.py`, `bench/rest_writers.py`,
+`bench/maintenance.py`, `bench/lineage.py`, `bench/lineage_outage.py` and `bench/lineage_malformed.py`. Each explains
+itself with `--help`; those of gates, publishing, maintenance, outages and malformed events fail when a promise is
+broken, and then this page is not written.
 """
 
 
@@ -198,7 +216,7 @@ def main() -> None:
     numbers = {name: run(name, keep) for name in PARTS}
     sections = {
         "The platform": platform_rows(numbers["stack"], numbers["airflow"]),
-        "Audit before publish": publishing_rows(numbers["publishing"], numbers["gates"]),
+        "Audit before publish": publishing_rows(numbers["publishing"], numbers["rest_writers"], numbers["gates"]),
         "Maintenance": maintenance_rows(numbers["maintenance"]),
         "Lineage service": lineage_rows(numbers["lineage"]),
         "Lineage's emitters": emitter_rows(numbers["lineage_outage"], numbers["lineage_malformed"]),

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 from lakehold.config import platform
@@ -14,6 +15,7 @@ from lakehold.tables import run
 from pyarrow import fs
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.io.pyarrow import PyArrowFile
 from pyiceberg.table.statistics import StatisticsFile
 from pyiceberg.types import StringType
 
@@ -233,6 +235,12 @@ def verb(arguments: list[str]) -> tuple[int, str, str]:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run.main(arguments)
     return code, out.getvalue(), err.getvalue()
+
+
+def verb_that_asks_for_no_name(arguments: list[str]) -> tuple[int, str, str]:
+    """The same, but fail when it asks whether a file is there: an object store lists the folder to answer that."""
+    with mock.patch.object(PyArrowFile, "exists", side_effect=AssertionError("asked whether a file is there")):
+        return verb(arguments)
 
 
 if __name__ == "__main__":

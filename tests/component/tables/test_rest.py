@@ -295,3 +295,11 @@ def test_a_clone_has_one_snapshot_and_the_published_table_its_whole_history(fres
     write(fresh, "one", *in_shadow(ONE, "a"))
     fresh.verb("publish", *of(ONE))
     assert fresh.part("refs", "gold.a")["snapshots"] == 3, "the published table keeps its history"
+
+
+def test_the_files_of_a_clone_are_written_without_listing_the_folder(fresh: Any) -> None:
+    write(fresh, "zero", "gold.a")
+    arguments = ["clone", "--run", ONE.run, "--group", ONE.group, "--schema", "gold"]
+    code, _, err = fresh.part("verb_that_asks_for_no_name", arguments)
+    assert code == 0, err
+    assert read(fresh, *in_shadow(ONE, "a")) == {in_shadow(ONE, "a")[0]: BEFORE["gold.a"]}

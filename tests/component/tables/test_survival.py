@@ -6,6 +6,7 @@ import contextlib
 import json
 import random
 import re
+import signal
 import socket
 import threading
 import time
@@ -13,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from lakehold.components.airflow_tasks import platform_of
 from lakehold.tables.shadow import Audit, tag_of
+from running_platform import wait_for
 
 pytestmark = pytest.mark.component
 
@@ -80,6 +83,29 @@ def _kill(lake: Any, verb: list[str], after: float) -> bool:
     process.kill()
     process.communicate()
     return running
+
+
+def test_a_store_that_stands_still_for_some_seconds_is_waited_for(fresh: Any) -> None:
+    """A busy store answers late; by its defaults pyarrow gives a request up after three seconds."""
+    write(fresh, "zero", ["gold.t"])
+    store = fresh.lab.running["objectstore"]
+    store.send_signal(signal.SIGSTOP)
+    try:
+        reader = fresh.start(str(Path(__file__).with_name("parts.py")))
+        reader.stdin.write(json.dumps(["read", {"tables": ["gold.t"]}]) + "\n")
+        reader.stdin.close()
+        wait_for(lambda: asked(reader.pid, fresh.site.ports["objectstore"]), 60, "the reader asks the store")
+        time.sleep(20)
+        assert reader.poll() is None, reader.stderr.read()[-2000:]
+    finally:
+        store.send_signal(signal.SIGCONT)
+    assert reader.wait(60) == 0, reader.stderr.read()[-2000:]
+    assert json.loads(reader.stdout.read()) == {"gold.t": [["zero", 1]]}
+
+
+def asked(pid: int, port: int) -> bool:
+    """Whether a process is connected to a local port."""
+    return any(each.raddr and each.raddr.port == port for each in psutil.Process(pid).net_connections("tcp"))
 
 
 def test_twenty_tables_are_published_together(fresh: Any) -> None:

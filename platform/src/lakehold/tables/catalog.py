@@ -159,6 +159,9 @@ def pyiceberg_properties(site: Installation) -> dict[str, str]:
         "s3.access-key-id": access_key(site, "engine"),
         "s3.secret-access-key": site.secrets["s3.engine"],
         "s3.path-style-access": "true",
+        # By its own defaults pyarrow gives up a request to a busy store after three seconds.
+        "s3.connect-timeout": "10",
+        "s3.request-timeout": "60",
     }
 
 

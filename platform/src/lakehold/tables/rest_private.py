@@ -15,7 +15,7 @@ from typing import Any
 from pyiceberg.io import FileIO, load_file_io
 from pyiceberg.manifest import ManifestFile, read_manifest_list, write_manifest_list
 
-from lakehold.errors import DataError
+from lakehold.errors import DataError, LakeholdError
 from lakehold.tables.difference import Json
 from lakehold.tables.files import Files, each
 from lakehold.tables.metadata import GUARDS, MAIN, current_snapshot, snapshots
@@ -65,8 +65,13 @@ class Privately:
             )
         io = load_file_io(self._properties, original.location)
         folder = posixpath.dirname(original.location)
-        listed = list(read_manifest_list(io.new_input(snapshot["manifest-list"])))
-        copies = each(lambda manifest: _copied(io, manifest, folder), listed)
+        try:
+            listed = list(read_manifest_list(io.new_input(snapshot["manifest-list"])))
+            copies = each(lambda manifest: _copied(io, manifest, folder), listed)
+        except OSError as error:
+            raise LakeholdError(
+                f"The manifests of {name} could not be copied.", why=str(error), remedy="lakehold doctor"
+            ) from error
         location = f"{folder}/snap-{snapshot['snapshot-id']}-clone-{uuid.uuid4()}.avro"
         with write_manifest_list(
             original.metadata["format-version"],
@@ -82,7 +87,11 @@ class Privately:
 
 def _copied(io: FileIO, manifest: ManifestFile, folder: str) -> ManifestFile:
     location = f"{folder}/clone-{uuid.uuid4()}.avro"
-    with io.new_input(manifest.manifest_path).open() as source, io.new_output(location).create() as target:
+    # The name is new. To be asked whether it is taken, an object store lists the folder, once for every file in it.
+    with (
+        io.new_input(manifest.manifest_path).open() as source,
+        io.new_output(location).create(overwrite=True) as target,
+    ):
         target.write(source.read())
     fields: list[Any] = [manifest[position] for position in range(1, len(manifest))]
     return ManifestFile(location, *fields)
