@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lakehold.cluster.objects import of_job
 from node import checks, layout, programs
 from real_cluster import Cluster, Object
 
@@ -84,5 +85,5 @@ def test_an_auditor_has_nothing_to_say(template: Template, tmp_path: Path, profi
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
     found = json.loads(done.stdout)
     assert found["summary"]["passed"] > 100
-    failed = {(one["check_id"], one["resource"]) for one in found["results"]["failed_checks"]}
+    failed = {(one["check_id"], of_job(one["resource"])) for one in found["results"]["failed_checks"]}
     assert sorted(failed - set(checks.EXEMPT)) == []
