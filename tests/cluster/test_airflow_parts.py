@@ -21,6 +21,8 @@ from lakehold.release.pins import LOCKS
 from lakehold.release.store import Store
 from waiting import wait_for
 
+pytestmark = pytest.mark.timeout(1800)
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PYTHON = Store.default().layout.env(AIRFLOW_ENV.name, (LOCKS / f"{AIRFLOW_ENV.name}.txt").read_bytes()) / "bin/python"
 BUNDLE = """
@@ -123,9 +125,9 @@ def test_a_worker_of_celery_starts_without_a_database_and_shows_that_it_lives(si
             assert worker.poll() is None, log.read_text(encoding="utf-8")[-3000:]
             return subprocess.run(question, stdout=subprocess.DEVNULL, check=False).returncode == 0
 
-        wait_for(lives, 300, "the worker's heart beats")
+        wait_for(lives, 900, "the worker's heart beats")
         worker.terminate()
-        assert worker.wait(120) == 0
+        assert worker.wait(300) == 0
     finally:
         worker.kill()
         worker.wait()

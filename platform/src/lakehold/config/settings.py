@@ -82,7 +82,9 @@ class S3Settings(_Section):
     """``[s3]``: the object store, where it is an outside one. Its buckets, users and their rights are made there."""
 
     endpoint: str | None = Field(
-        default=None, pattern=ADDRESS, description="In a cluster: address of an outside S3 store; by default the bundled one is used."
+        default=None,
+        pattern=ADDRESS,
+        description="In a cluster: address of an outside S3 store; by default the bundled one is used.",
     )
     region: str = Field(default=BUNDLED_REGION, pattern=r"^[a-z0-9-]{1,32}$", description="Its region.")
     access_keys: dict[str, str] = Field(
