@@ -51,12 +51,11 @@ def _files(site: Site) -> list[ConfigFile]:
         ConfigFile(path="webserver_config.py", text=_WEBSERVER_CONFIG),
         ConfigFile(path="scheduler/airflow_local_settings.py", text=_SCHEDULER_SETTINGS.format(imports=imports)),
         ConfigFile(path="dag-processor/airflow_local_settings.py", text=_DAG_PROCESSOR_SETTINGS),
-        *for_tasks(site),
+        *_for_tasks(site),
     ]
 
 
-def for_tasks(site: Site) -> list[ConfigFile]:
-    """Tell tasks about the platform."""
+def _for_tasks(site: Site) -> list[ConfigFile]:
     return [
         ConfigFile(path="platform.json", text=platform_of(site).dumps()),
         ConfigFile(path="connections.json", text=connections(site)),
@@ -64,7 +63,7 @@ def for_tasks(site: Site) -> list[ConfigFile]:
 
 
 def _task_files(site: Site) -> list[ConfigFile]:
-    return [ConfigFile(path="airflow.cfg", text=render(task_config(site))), *for_tasks(site)]
+    return [ConfigFile(path="airflow.cfg", text=render(task_config(site))), *_for_tasks(site)]
 
 
 def environment(site: Site) -> dict[str, str]:
@@ -80,7 +79,7 @@ def environment(site: Site) -> dict[str, str]:
     }
 
 
-def with_settings(of: str) -> Callable[[Site], dict[str, str]]:
+def _with_settings(of: str) -> Callable[[Site], dict[str, str]]:
     """Let a process read the ``airflow_local_settings`` in this folder of the configuration."""
 
     def environment_of(site: Site) -> dict[str, str]:
@@ -90,8 +89,7 @@ def with_settings(of: str) -> Callable[[Site], dict[str, str]]:
     return environment_of
 
 
-def airflow(site: Site, *arguments: str) -> list[str]:
-    """Return a command of Airflow's."""
+def _airflow(site: Site, *arguments: str) -> list[str]:
     return [str(site.pythons["airflow"]), "-m", "airflow", *arguments]
 
 
@@ -174,7 +172,7 @@ AIRFLOW = Component(
     processes=(
         Process(
             name="airflow-api",
-            command=lambda site: airflow(site, "api-server"),
+            command=lambda site: _airflow(site, "api-server"),
             environment=environment,
             # The tasks' part of the API is made on its first request, which takes seconds: no task shall wait for it.
             health=lambda site: Http(url=f"http://{site.itself}:{site.ports['airflow']}/execution/health"),
@@ -184,8 +182,8 @@ AIRFLOW = Component(
         Process(
             name="airflow-scheduler",
             # The log server would listen on every address; all log files are on this machine anyway.
-            command=lambda site: airflow(site, "scheduler", "--skip-serve-logs"),
-            environment=with_settings("scheduler"),
+            command=lambda site: _airflow(site, "scheduler", "--skip-serve-logs"),
+            environment=_with_settings("scheduler"),
             health=lambda site: _heartbeat(site, "scheduler"),
             alive=_beats("scheduler"),
             memory_mb=600,
@@ -193,8 +191,8 @@ AIRFLOW = Component(
         ),
         Process(
             name="airflow-dag-processor",
-            command=lambda site: airflow(site, "dag-processor"),
-            environment=with_settings("dag-processor"),
+            command=lambda site: _airflow(site, "dag-processor"),
+            environment=_with_settings("dag-processor"),
             health=lambda site: _heartbeat(site, "dag_processor"),
             alive=_beats("dag_processor"),
             memory_mb=350,
@@ -202,7 +200,7 @@ AIRFLOW = Component(
         ),
         Process(
             name="airflow-triggerer",
-            command=lambda site: airflow(site, "triggerer", "--skip-serve-logs"),
+            command=lambda site: _airflow(site, "triggerer", "--skip-serve-logs"),
             environment=environment,
             health=lambda site: _heartbeat(site, "triggerer"),
             alive=_beats("triggerer"),
@@ -228,7 +226,7 @@ AIRFLOW_TASK = replace(
     secrets=_TASK_SECRETS,
     files=_task_files,
     # Airflow's executor brings the command; this one shows by hand what a task would find.
-    before=(Task(name="airflow-task", command=lambda site: airflow(site, "info"), environment=environment),),
+    before=(Task(name="airflow-task", command=lambda site: _airflow(site, "info"), environment=environment),),
     processes=(),
 )
 """In a cluster, what a pod with a single task is given: Airflow's folders, and none of its services' keys."""
