@@ -13,8 +13,6 @@ from flights_day import DAY, FLIGHTS, of_file, of_table
 from lakehold.pipelines.client import Interval, TaskState
 from real_cluster import Installation
 
-pytestmark = pytest.mark.timeout(3600)
-
 
 def test_a_day_gives_exactly_its_files_rows(day: tuple[Installation, list[TaskState]], airline: Airline) -> None:
     installation, _ = day
