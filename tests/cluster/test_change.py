@@ -14,8 +14,6 @@ from older_image import build_older
 from real_cluster import Installation
 from waiting import wait_for
 
-pytestmark = pytest.mark.timeout(3600)
-
 
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from fingerprints import fingerprints
 from lakehold.pipelines.client import TaskState
 from real_cluster import Installation
 from runs import Runs
 from waiting import wait_for
-
-pytestmark = pytest.mark.timeout(3600)
 
 TASKS = "app.kubernetes.io/component=airflow-task"
 NOW = ("--grace-period=1", "--wait=false")

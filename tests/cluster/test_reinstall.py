@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
-import pytest
 from fingerprints import fingerprints
 from lakehold.pipelines.client import Interval, TaskState
 from real_cluster import Installation
 from waiting import wait_for
 
-pytestmark = pytest.mark.timeout(3600)
 OURS = "app.kubernetes.io/name=lakehold"
 
 

@@ -45,6 +45,8 @@ class Cluster:
     helm_command: tuple[str, ...]
     kubeconfig: Path
     times: dict[str, float] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)
+    """In MB."""
 
     def kubectl(
         self, *arguments: str, check: bool = True, stdin: str | None = None
@@ -62,6 +64,21 @@ class Cluster:
         began = time.monotonic()
         yield
         self.times[what] = time.monotonic() - began
+
+    def memory(self, namespace: str) -> dict[str, float]:
+        """MB of every pod's working set, as its node's kubelet counts it: what it would be evicted for."""
+        pods = [
+            pod
+            for node in self.objects("nodes")
+            for pod in json.loads(
+                self.kubectl("get", "--raw", f"/api/v1/nodes/{node['metadata']['name']}/proxy/stats/summary").stdout
+            )["pods"]
+        ]
+        return {
+            pod["podRef"]["name"]: pod["memory"]["workingSetBytes"] / 1e6
+            for pod in pods
+            if pod["podRef"]["namespace"] == namespace and "memory" in pod
+        }
 
     def _run(self, command: list[str], check: bool, stdin: str | None) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
