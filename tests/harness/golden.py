@@ -37,6 +37,8 @@ class Case:
     inputs: frozenset[Table]
     edges: frozenset[ColumnEdge]
     unknown: Mapping[str, str]
+    unrun: str = ""
+    """Why the platform's engine cannot run it: then only its text is read."""
 
     @property
     def dialect(self) -> str:
@@ -136,6 +138,7 @@ def _case(engine: str, entry: dict[str, Any]) -> Case:
         inputs=frozenset(_column(name + "#").table for name in expect.get("inputs") or []),
         edges=frozenset(edges),
         unknown=expect.get("unknown") or {},
+        unrun=entry.get("unrun", ""),
     )
 
 

@@ -281,3 +281,14 @@ def test_an_inner_join_is_no_filter_unless_it_is_wanted_as_told() -> None:
         "bronze.airlines.carrier -> * JOIN",
         "silver.flights.carrier -> * JOIN",
     ]
+
+
+def test_where_a_row_lies_is_no_column_of_its_table() -> None:
+    """Iceberg's writer keeps the files that a change does not touch, by a filter of its own."""
+    told = {"namespace": "lakehouse", "name": "gold.t"}
+    decide = [{**told, "field": "_file", **by("INDIRECT", "FILTER")}, {**told, "field": "a", **by("INDIRECT", "JOIN")}]
+    copied = {"x": {"inputFields": [{**told, "field": "x", **by("DIRECT", "IDENTITY")}]}}
+    changed = event({"fields": copied, "dataset": decide})
+    assert lines(facets.read(changed, resolve)) == ["gold.t.a -> * JOIN", "gold.t.x -> x IDENTITY"]
+    as_told = facets.read_all(changed, resolve, as_told=True)[0]
+    assert "gold.t._file -> * FILTER" in lines(as_told)

@@ -13,6 +13,7 @@ from typing import Any
 
 from lakehold.lineage.columns.spark_plan import Told as PlanTold
 from lakehold.lineage.columns.spark_plan import meant
+from lakehold.lineage.columns.sql_functions import HIDDEN_COLUMNS
 from lakehold.lineage.event import storable
 from lakehold.lineage.model import DIRECT, INDIRECT, WHOLE, Column, ColumnEdge, Reading, Table
 
@@ -69,6 +70,8 @@ def _reading(
     facet = _at(dataset, "facets", "columnLineage")
     edges, node = _told(_edges(facet, table, resolve)), _spark_node(event)
     kind = _SPARK_WRITES.get(node) or _CHANGES.get(_lifecycle(dataset), "write")
+    if not as_told:
+        edges = frozenset(edge for edge in edges if edge.source.name not in HIDDEN_COLUMNS)
     if engine(event) == "spark" and kind not in _CHANGING and not as_told:
         edges = meant(PlanTold(table, node, edges, frozenset(_copied(facet, resolve))))
         # Rows that were kept are no input.
