@@ -94,6 +94,7 @@ def test_executors_are_pods_of_this_namespace_made_from_the_charts_template(inst
     values = in_pods(installation, EXECUTORS)
     assert values["spark.master"] == "k8s://https://kubernetes.default.svc"
     assert values["spark.kubernetes.namespace"] == "lake"
+    assert {values[f"spark.kubernetes.driver.{what}Timeout"] for what in ("request", "connection")} == {"60000"}
     assert values["spark.kubernetes.executor.podTemplateFile"] == "/given/executor.yaml"
     assert (values["spark.executor.instances"], values["spark.sql.shuffle.partitions"]) == ("3", "6")
     assert (values["spark.driver.port"], values["spark.blockManager.port"]) == ("7078", "7079")

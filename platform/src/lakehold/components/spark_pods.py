@@ -13,6 +13,7 @@ NAME = "spark-driver"
 CONTAINER = "executor"
 """The container of the executors' pod that Spark completes."""
 _API = "k8s://https://kubernetes.default.svc"
+_API_MILLISECONDS = "60000"
 
 
 def properties(site: Site, jars: Sequence[str]) -> dict[str, str]:
@@ -29,6 +30,10 @@ def properties(site: Site, jars: Sequence[str]) -> dict[str, str]:
         "spark.master": _API,
         "spark.submit.deployMode": "client",
         "spark.kubernetes.namespace": site.pods.namespace,
+        # The first question to the API waits for hundreds of classes: on a node without CPU to spare more than the 10 s
+        # that are the default, and then the application has failed.
+        "spark.kubernetes.driver.connectionTimeout": _API_MILLISECONDS,
+        "spark.kubernetes.driver.requestTimeout": _API_MILLISECONDS,
         "spark.driver.port": str(DRIVER_PORT),
         "spark.driver.blockManager.port": str(BLOCKS_PORT),
         "spark.blockManager.port": str(BLOCKS_PORT),
