@@ -23,11 +23,12 @@ EXECUTOR = {
 
 
 def test_an_executor_is_java_with_what_the_driver_gave() -> None:
-    more = {f"SPARK_JAVA_OPT_{number}": f"-Dn={number}" for number in (10, 2, 0)} | {"SPARK_EXTRA_CLASSPATH": "/a.jar"}
+    more = {f"SPARK_JAVA_OPT_{number}": f"-Dn={number}" for number in (10, 2, 0)}
+    more |= {"SPARK_CLASSPATH": "/iceberg.jar", "SPARK_EXTRA_CLASSPATH": "/a.jar"}
     assert spark_pod.executor(EXECUTOR | more, HOME, "/work") == [
         "/java/bin/java",
         *("-Dn=0", "-Dn=2", "-Dn=10", "-Xms1g", "-Xmx1g"),
-        *("-cp", "/spark/conf:/spark/jars/*:/a.jar:/work"),
+        *("-cp", "/spark/conf:/iceberg.jar:/spark/jars/*:/a.jar:/work"),
         "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend",
         *("--driver-url", "spark://driver:7078"),
         *("--executor-id", "3"),

@@ -88,6 +88,8 @@ def _classpath(environ: Mapping[str, str], home: Path, folder: str) -> str:
     parts = [
         environ.get("SPARK_CONF_DIR", f"{home}/conf"),
         environ.get("HADOOP_CONF_DIR", ""),
+        # What the driver asks for (`spark.executor.extraClassPath`): without it no executor knows Iceberg.
+        environ.get("SPARK_CLASSPATH", ""),
         f"{home}/jars/*",
         environ.get("SPARK_EXTRA_CLASSPATH", ""),
         folder,
