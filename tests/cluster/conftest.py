@@ -18,7 +18,8 @@ from chart_values import CHART, NAMESPACE, RELEASE, TEMPLATE
 from lakehold.components import certificates
 from lakehold.pipelines.client import Interval, TaskState
 from node import layout, machine, programs
-from real_cluster import HOSTS, Cluster, Installation, ready, restarts, wait_for
+from real_cluster import HOSTS, Cluster, Installation, ready, restarts
+from waiting import wait_for
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -27,6 +28,7 @@ IMAGES = CHART.parents[1] / "dist" / "images"
 _LAST = ("test_kill", "test_change", "test_reinstall")
 """What changes the installation, in this order after everything else."""
 _TIMES: dict[str, float] = {}
+_SIZES: dict[str, float] = {}
 _CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
 _OWN = {
     "network": {"clients": [_CONTROLLER]},
@@ -41,16 +43,21 @@ _OWN = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Move what changes the installation to the end."""
+    """Move what changes the installation to the end; what comes first may have to build and install everything."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(3600))
     items.sort(key=lambda item: _LAST.index(item.path.stem) + 1 if item.path.stem in _LAST else 0)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell how long everything took that people will wait for."""
-    if _TIMES:
-        terminalreporter.section("times on the real cluster")
+    """Tell how long everything took that people will wait for, and what it needs."""
+    if _TIMES or _SIZES:
+        terminalreporter.section("measured on the real cluster")
         for what, seconds in _TIMES.items():
-            terminalreporter.write_line(f"{seconds:8.1f} s  {what}")
+            terminalreporter.write_line(f"{seconds:8.1f} s   {what}")
+        for what, size in _SIZES.items():
+            terminalreporter.write_line(f"{size:8.1f} MB  {what}")
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +105,7 @@ def cluster(helm: str) -> Iterator[Cluster]:
             helm_command=(helm,),
             kubeconfig=NODE.kubeconfig,
             times=_TIMES,
+            sizes=_SIZES,
         )
     finally:
         if not was_up:
@@ -177,7 +185,7 @@ def _install(installed: Installation) -> None:
 @pytest.fixture(scope="session")
 def airline(installation: Installation) -> Airline:
     """The landing bucket holds the whole year."""
-    airline = Airline(installation)  # type: ignore[arg-type]  # it asks for what both kinds of installation have
+    airline = Airline(installation)
     airline.deliver_all()
     return airline
 

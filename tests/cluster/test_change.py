@@ -8,9 +8,20 @@ from datetime import date
 import pytest
 from fingerprints import fingerprints
 from lakehold.pipelines.client import Interval, TaskState
-from real_cluster import Installation, wait_for
+from lakehold.release.store import Store
+from node import layout, machine
+from older_image import build_older
+from real_cluster import Installation
+from waiting import wait_for
 
-pytestmark = pytest.mark.timeout(3600)
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An image with the PostgreSQL before the pinned one, in the node: its tag and the pin's version."""
+    folder = tmp_path_factory.mktemp("older")
+    built = build_older("postgres", "postgres-before", folder)
+    machine.load(layout.default(), folder / built.archive)
+    return {"tag": built.tag, "version": Store.default().pins.artifact("postgres-before").version}
 
 
 def _started(installation: Installation) -> dict[str, set[str]]:
@@ -23,6 +34,8 @@ def _started(installation: Installation) -> dict[str, set[str]]:
 
 def _settled(installation: Installation) -> None:
     wait_for(lambda: installation.unready() == [], 300, "every pod is ready, and the old ones have gone")
+    # The ways through kubectl lead to pods that may be gone.
+    installation.close()
 
 
 def _secrets(installation: Installation) -> dict[str, str]:
@@ -42,7 +55,7 @@ def test_a_changed_value_arrives_during_a_run_and_can_be_taken_back(
     day: tuple[Installation, list[TaskState]],
 ) -> None:
     installation, _ = day
-    before, secrets = fingerprints(installation), _secrets(installation)  # type: ignore[arg-type]
+    before, secrets = fingerprints(installation), _secrets(installation)
     run = installation.start(Interval(start=date(2013, 1, 1), end=date(2013, 1, 2)))
     with installation.cluster.timed("helm upgrade, a setting changed during a run"):
         installation.helm("upgrade", "--set", "settings.trino.query_max_memory=900MB")
@@ -54,12 +67,38 @@ def test_a_changed_value_arrives_during_a_run_and_can_be_taken_back(
     _settled(installation)
     assert _limit(installation) == "1GB"
     assert _secrets(installation) == secrets
-    assert fingerprints(installation) == before  # type: ignore[arg-type]
+    assert fingerprints(installation) == before
 
 
 def _limit(installation: Installation) -> str:
     found = installation.sql("show session like 'query_max_memory'")
     return found[0]["Default"]
+
+
+def test_a_newer_release_of_a_component_arrives_during_a_run(
+    day: tuple[Installation, list[TaskState]], older: dict[str, str]
+) -> None:
+    """From an earlier PostgreSQL to the pinned one: everything that is at work loses its database for a moment."""
+    installation, _ = day
+    before, pinned = fingerprints(installation), Store.default().pins.artifact("postgres").version
+    installation.helm("upgrade", "--set", f"images.postgres.tag={older['tag']}")
+    _settled(installation)
+    assert _postgres(installation) in older["version"]
+    run = installation.start(Interval(start=date(2013, 1, 1), end=date(2013, 1, 2)))
+    with installation.cluster.timed("helm upgrade, PostgreSQL to its next release during a run"):
+        installation.helm("upgrade")
+    _settled(installation)
+    assert _postgres(installation) in pinned
+    installation.finish(run)
+    assert fingerprints(installation) == before
+
+
+def _postgres(installation: Installation) -> str:
+    """The version that serves."""
+    said = installation.kubectl(
+        "exec", f"{installation.release}-postgres-0", "--", "/opt/store/postgres/bin/postgres", "--version"
+    )
+    return said.stdout.split()[-1]
 
 
 def test_an_upgrade_that_cannot_start_leaves_what_serves(installation: Installation) -> None:

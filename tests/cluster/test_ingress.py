@@ -14,7 +14,8 @@ import pytest
 import requests
 import trino
 from node import archives, layout, machine
-from real_cluster import HOSTS, Cluster, Installation, wait_for
+from real_cluster import HOSTS, Cluster, Installation
+from waiting import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lakehold.cluster.declared import declared
+from lakehold.cluster.objects import quantity
 from lakehold.components.registry import COMPONENTS
 from real_cluster import Cluster, Installation, ready, restarts
 
@@ -16,6 +17,18 @@ def test_every_pod_is_ready_and_none_had_to_be_started_again(installation: Insta
     assert set(installation.processes()) <= {
         process for facts in declared(COMPONENTS)["components"].values() for process in facts["processes"]
     }
+
+
+def test_at_rest_it_needs_no_more_memory_than_it_asks_for(installation: Installation) -> None:
+    """So a node that has room for the requests has room for it."""
+    pods = {pod["metadata"]["name"]: pod for pod in installation.pods()}
+    used = {name: size for name, size in installation.cluster.memory(installation.namespace).items() if name in pods}
+    assert set(used) == set(pods)
+    installation.cluster.sizes["memory at rest, all pods"] = sum(used.values())
+    for name, size in used.items():
+        [container] = pods[name]["spec"]["containers"]
+        installation.cluster.sizes[f"- {container['name']}"] = size
+        assert size * 1e6 <= quantity(container["resources"]["requests"]["memory"]), name
 
 
 def test_helm_test_passes_and_may_be_run_again(installation: Installation) -> None:

@@ -7,7 +7,8 @@ import json
 import pytest
 from lakehold.cluster.declared import declared
 from lakehold.components.registry import COMPONENTS
-from real_cluster import PORTS, Installation, wait_for
+from real_cluster import PORTS, Installation
+from waiting import wait_for
 
 FACTS = declared(COMPONENTS)["components"]
 # A refused packet is dropped or answered; both are a way that is closed.

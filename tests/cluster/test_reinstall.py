@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from datetime import date
 
-import pytest
 from fingerprints import fingerprints
 from lakehold.pipelines.client import Interval, TaskState
-from real_cluster import Installation, wait_for
+from real_cluster import Installation
+from waiting import wait_for
 
-pytestmark = pytest.mark.timeout(3600)
 OURS = "app.kubernetes.io/name=lakehold"
 
 
 def test_what_was_kept_is_found_again(day: tuple[Installation, list[TaskState]]) -> None:
     installation, _ = day
-    before, secrets = fingerprints(installation), dict(installation.secrets)  # type: ignore[arg-type]
+    before, secrets = fingerprints(installation), dict(installation.secrets)
     with installation.cluster.timed("helm uninstall"):
         installation.helm("uninstall", "--wait", "--timeout", "5m")
     own = ("--namespace", installation.namespace)
@@ -31,6 +30,6 @@ def test_what_was_kept_is_found_again(day: tuple[Installation, list[TaskState]])
         wait_for(lambda: installation.unready() == [], 300, "every pod is ready")
     del installation.__dict__["secrets"]
     assert dict(installation.secrets) == secrets
-    assert fingerprints(installation) == before  # type: ignore[arg-type]
+    assert fingerprints(installation) == before
     installation.finish(installation.start(Interval(start=date(2013, 1, 1), end=date(2013, 1, 2))))
-    assert fingerprints(installation) == before  # type: ignore[arg-type]
+    assert fingerprints(installation) == before

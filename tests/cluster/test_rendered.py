@@ -123,6 +123,26 @@ def test_a_job_that_runs_something_else_has_another_name(render: Render) -> None
     assert len(changed) == len(before)
 
 
+@pytest.mark.parametrize(
+    ("value", "starts_again", "runs"),
+    [
+        ("settings.trino.heap=3G", {"demo-trino"}, {"demo-trino-schemas"}),
+        ("settings.lineage.close_hours=3", {"demo-lineage"}, {"demo-lineage-migrate"}),
+        # A task's pod reads them when it starts.
+        ("settings.spark.cores=4", set(), set()),
+    ],
+)
+def test_a_changed_setting_starts_again_whom_it_concerns(
+    render: Render, value: str, starts_again: set[str], runs: set[str]
+) -> None:
+    objects, changed = render(), render("trial", value)
+    before = {name: pod for name, pod in pods(objects) if "Job" not in name}
+    after = {name: pod for name, pod in pods(changed) if "Job" not in name}
+    different = {name.partition("/")[2] for name, pod in after.items() if pod != before[name]}
+    assert different - {"demo-test"} == starts_again
+    assert {name.rpartition("-")[0] for name in jobs(changed) - jobs(objects)} == runs
+
+
 def test_no_hook_but_a_test(render: Render) -> None:
     hooks = [one["metadata"].get("annotations", {}).get("helm.sh/hook") for one in render()]
     assert {hook for hook in hooks if hook} == {"test"}

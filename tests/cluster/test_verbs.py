@@ -17,8 +17,6 @@ import pytest
 from lakehold.cluster import reach, tools
 from real_cluster import Installation
 
-pytestmark = pytest.mark.timeout(1800)
-
 Verb = Callable[..., subprocess.CompletedProcess[str]]
 
 

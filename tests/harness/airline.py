@@ -6,18 +6,25 @@ import csv
 import io
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 from lakehold.config.platform import S3Address
 from lakehold.pipelines.delivery import USER, Delivery, Sender, flights, references
 from lakehold.release.store import Store
-from running_platform import RunningPlatform
+
+
+class _Asked(Protocol):
+    """A platform, on one machine or on a cluster."""
+
+    def variables(self) -> dict[str, str]:
+        """Addresses and logins, as ``lakehold env`` has them."""
 
 
 @dataclass(frozen=True)
 class Airline:
     """Holds the year's files and sends them."""
 
-    platform: RunningPlatform
+    platform: _Asked
 
     @cached_property
     def files(self) -> dict[str, Delivery]:

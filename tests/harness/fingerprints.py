@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from running_platform import RunningPlatform
+from flights_day import Asked
 
 
-def fingerprint(platform: RunningPlatform, table: str, where: str = "true") -> dict[str, str]:
+def fingerprint(platform: Asked, table: str, where: str = "true") -> dict[str, str]:
     """A checksum of all rows and columns of a table, whatever their order."""
     columns = [row["Column"] for row in platform.sql(f"describe {table}")]
     [answer] = platform.sql(_sums(table, columns, where))
     return {"n": answer["n"], "sum": answer["sum"]}
 
 
-def fingerprints(platform: RunningPlatform) -> dict[str, dict[str, str]]:
+def fingerprints(platform: Asked) -> dict[str, dict[str, str]]:
     """The same of every table of the layers, by two questions: to ask for each would take the tests minutes."""
     layers = "('bronze', 'silver', 'gold')"
     columns: dict[str, list[str]] = {}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 USER = 10001
+_HOST = "pod"
 _NAMESPACES = ("pid", "mount", "ipc", "uts", "network")
 
 
@@ -64,7 +65,9 @@ class Container:
     def run(self, *command: str, seconds: float = 600) -> str:
         """What a command says; :class:`AssertionError` when it fails. Without one: the image's own."""
         own = [*self._config.get("Entrypoint", []), *self._config.get("Cmd", [])]
-        spec = _spec(list(command) or own, self._config)
+        hosts = self._folder / "hosts"
+        hosts.write_text(f"127.0.0.1 localhost\n127.0.0.1 {_HOST}\n")
+        spec = _spec(list(command) or own, self._config, hosts)
         (self._folder / "config.json").write_text(json.dumps(spec))
         name = f"image-test-{self._folder.name}"
         runc = ["runc", "--root", str(self._folder / "state"), "run", "--bundle", str(self._folder), name]
@@ -73,7 +76,7 @@ class Container:
         return done.stdout + done.stderr
 
 
-def _spec(command: list[str], config: dict[str, Any]) -> dict[str, Any]:
+def _spec(command: list[str], config: dict[str, Any], hosts: Path) -> dict[str, Any]:
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -85,9 +88,12 @@ def _spec(command: list[str], config: dict[str, Any]) -> dict[str, Any]:
             "capabilities": {},
         },
         "root": {"path": "rootfs", "readonly": True},
+        "hostname": _HOST,
         "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc"},
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+            # A pod knows its own name.
+            {"destination": "/etc/hosts", "type": "bind", "source": str(hosts), "options": ["bind", "ro"]},
             _volume("/tmp"),  # noqa: S108 - the image's, not ours
             _volume("/var/lib/lakehold"),
         ],

@@ -28,6 +28,7 @@ from lakehold.components.registry import COMPONENTS
 from lakehold.errors import LakeholdError
 from lakehold.lineage.client import ask
 from lakehold.pipelines.client import FINISHED, AirflowClient, Interval, Run, TaskState
+from waiting import wait_for
 
 REGION = "us-east-1"
 HOSTS = {name: f"{name}.lakehold.test" for name in ("airflow", "trino", "lineage")}
@@ -44,6 +45,8 @@ class Cluster:
     helm_command: tuple[str, ...]
     kubeconfig: Path
     times: dict[str, float] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)
+    """In MB."""
 
     def kubectl(
         self, *arguments: str, check: bool = True, stdin: str | None = None
@@ -61,6 +64,21 @@ class Cluster:
         began = time.monotonic()
         yield
         self.times[what] = time.monotonic() - began
+
+    def memory(self, namespace: str) -> dict[str, float]:
+        """MB of every pod's working set, as its node's kubelet counts it: what it would be evicted for."""
+        pods = [
+            pod
+            for node in self.objects("nodes")
+            for pod in json.loads(
+                self.kubectl("get", "--raw", f"/api/v1/nodes/{node['metadata']['name']}/proxy/stats/summary").stdout
+            )["pods"]
+        ]
+        return {
+            pod["podRef"]["name"]: pod["memory"]["workingSetBytes"] / 1e6
+            for pod in pods
+            if pod["podRef"]["namespace"] == namespace and "memory" in pod
+        }
 
     def _run(self, command: list[str], check: bool, stdin: str | None) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
@@ -225,12 +243,3 @@ def ready(pod: Object) -> bool:
 def restarts(pod: Object) -> int:
     """How often containers of a pod were started again."""
     return sum(one["restartCount"] for one in pod["status"].get("containerStatuses", []))
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until the condition holds; fail with ``what`` when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds} s: {what}")
-        time.sleep(1)

@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -20,11 +19,13 @@ from lakehold.cli.sql import connect
 from lakehold.components.model import Site
 from lakehold.components.registry import COMPONENTS
 from lakehold.config.loader import load_settings
+from lakehold.errors import NotRunningError
 from lakehold.local.site import load_site
 from lakehold.local.status import ProcessStatus, collect
 from lakehold.pipelines.client import AirflowClient
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,14 @@ class RunningPlatform:
         variables = self.variables()
         return AirflowClient(*(variables[f"AIRFLOW_{name}"] for name in ("URL", "USER", "PASSWORD")))
 
+    def patiently(self, question: Callable[[AirflowClient], Answer]) -> Answer | None:
+        """Ask Airflow; None while it, or its database, is being restarted."""
+        try:
+            with self.airflow() as airflow:
+                return question(airflow)
+        except NotRunningError:
+            return None
+
     def shadows(self) -> list[dict[str, Any]]:
         """What runs have written and not published."""
         return list(json.loads(self.lakehold("tables", "shadows", "--json").stdout))
@@ -104,12 +113,3 @@ def _belongs(process: psutil.Process, state: Path) -> bool:
         return process.environ().get("LAKEHOLD_STATE") == str(state)
     except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return False
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until the condition holds; fail with ``what`` when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds} s: {what}")
-        time.sleep(0.5)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from running_platform import RunningPlatform, wait_for
+from running_platform import RunningPlatform
+from waiting import wait_for
 
 MADE_BY_THE_JOB = {
     *(f"bronze.{name}" for name in ("airlines", "airports", "flights", "planes", "weather")),

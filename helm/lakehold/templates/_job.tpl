@@ -29,7 +29,7 @@ metadata:
     {{- include "lakehold.selector" (dict "root" .root "component" (printf "%s-setup" .component)) | nindent 4 }}
     app.kubernetes.io/part-of: lakehold
   annotations:
-    checksum/cluster: {{ include "lakehold.cluster" .root | sha256sum | quote }}
+    {{- include "lakehold.sums" . | nindent 4 }}
 spec:
   restartPolicy: Never
   serviceAccountName: {{ include "lakehold.name" .root | quote }}

@@ -12,7 +12,7 @@ metadata:
     app.kubernetes.io/part-of: lakehold
   annotations:
     # A changed setting starts the pod again; a changed secret does when you say so (kubectl rollout restart).
-    checksum/cluster: {{ include "lakehold.cluster" .root | sha256sum | quote }}
+    {{- include "lakehold.sums" (dict "root" .root "facts" $component) | nindent 4 }}
 spec:
   serviceAccountName: "{{ include "lakehold.name" .root }}{{ with .account }}-{{ . }}{{ end }}"
   {{- include "lakehold.podSecurity" .root | nindent 2 }}

@@ -30,6 +30,8 @@ disabled_plugins = [{disabled}]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{cni}"
 """
+POLICIES_PORT = 20244
+"""Where what enforces network policies says that it does."""
 _UNUSED = (
     "snapshotter.v1.aufs",
     "snapshotter.v1.btrfs",
@@ -144,9 +146,12 @@ def commands(node: Node, programs: Mapping[str, Path]) -> dict[str, list[str]]:
         ],
         # Only what enforces network policies; pods of one node talk over its bridge, services are kube-proxy's.
         "kube-router": [
+            # It ends when it does not find the node, which the kubelet makes known.
+            *("sh", "-c", 'until "$0" kubectl --kubeconfig "$1" get node "$2"; do sleep 1; done; shift 2; exec "$@"'),
+            *(kube, str(node.kubeconfig), node.name),
             *(str(programs["kube-router"]), "--run-firewall=true", "--run-router=false", "--run-service-proxy=false"),
             *("--kubeconfig", str(node.kubeconfig), "--hostname-override", node.name, "--enable-cni=false"),
-            *("--service-cluster-ip-range", node.services, "--health-port", "20244"),
+            *("--service-cluster-ip-range", node.services, "--health-port", str(POLICIES_PORT)),
         ],
     }
 

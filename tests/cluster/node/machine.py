@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import httpx
 from lakehold.errors import StartError
 from node import archives, certificates, config, programs
 from node.layout import HERE, Node
@@ -80,6 +81,8 @@ def ensure_up(node: Node, say: Say) -> None:
     for namespace, name in (("kube-system", "coredns"), ("local-path-storage", "local-path-provisioner")):
         kubectl(node, "-n", namespace, "rollout", "status", f"deploy/{name}", "--timeout=180s")
     tell("names and volumes are there")
+    _wait(lambda: _answers(f"http://{node.address}:{config.POLICIES_PORT}/healthz"), 90, "policies are enforced")
+    tell("policies are enforced")
 
 
 def down(node: Node) -> None:
@@ -202,6 +205,12 @@ def _connect(node: Node) -> None:
     _run(["ip", "link", "set", node.device, "up"])
     for addresses in (node.services, node.pods):
         _run(["ip", "route", "replace", addresses, "via", node.address, "dev", node.device])
+
+
+def _answers(address: str) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(address, trust_env=False, timeout=5).status_code == httpx.codes.OK
+    return False
 
 
 def _network(pid: str) -> Path:

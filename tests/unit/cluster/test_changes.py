@@ -25,7 +25,7 @@ spec:
   strategy: {type: Recreate}
   selector: {matchLabels: {component: trino}}
   template:
-    metadata: {annotations: {checksum/cluster: aaaa}}
+    metadata: {annotations: {checksum/cluster: cccc, checksum/settings.trino: aaaa}}
     spec:
       initContainers: [{name: configure, image: here/platform:0.1.0}]
       containers:
@@ -81,6 +81,13 @@ def test_a_setting_is_told_by_its_name_and_not_by_the_sums_over_it() -> None:
                after="3G"),
     )  # fmt: skip
     assert found.restarts == (Restart(workload="Deployment/lakehold-trino", why="settings.trino.heap", gap=True),)
+
+
+def test_a_workload_starts_again_for_a_setting_of_its_own_and_not_for_what_changed_besides() -> None:
+    text = "\n---".join(ALL)
+    after = text.replace('"2G"', '"3G"').replace("aaaa", "bbbb").replace('"parallelism": 4', '"parallelism": 8')
+    (restart,) = compare(objects.read(text), objects.read(after)).restarts
+    assert restart.why == "settings.trino.heap"
 
 
 def test_an_image_and_a_limit_say_why_a_workload_starts_again() -> None:

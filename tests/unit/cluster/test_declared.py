@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from lakehold.cluster import layout
+from lakehold.cluster import configure, layout
 from lakehold.cluster.declared import declared, example, mentioned
+from lakehold.cluster.values import SettingsPart
 from lakehold.components.model import Component
 from lakehold.components.registry import COMPONENTS
 
@@ -32,6 +35,35 @@ def test_a_component_finds_others_by_their_service_only(part: Component) -> None
     for name, port in site.ports.items():
         if port != own:
             assert f"127.0.0.1:{port}" not in mentioned(part, site), f"{part.name} looks for {name} in its own pod"
+
+
+def test_what_a_component_is_told_by_a_setting_is_in_a_section_it_names() -> None:
+    """A setting that is not in the sums of a component's pods would change and not arrive."""
+    site = example(COMPONENTS)
+    changed = {
+        "trino": {"heap": "3G", "query_max_memory": "2GB"},
+        "spark": {"driver_heap": "3g", "cores": 7},
+        "airflow": {"parallelism": 9, "tuned": False, "url": "https://flows.example.org"},
+        "catalog": {"name": "other", "warehouse": "s3://other/"},
+        "lineage": {"events_days": 1, "history_days": 2, "close_hours": 3, "trusted_users": "a"},
+    }
+    assert {name: set(part) for name, part in changed.items()} == {
+        name: set(part) for name, part in SettingsPart().model_dump().items()
+    }
+    for section, keys in changed.items():
+        for key, value in keys.items():
+            own = getattr(site.settings, section).model_copy(update={key: value})
+            other = replace(site, settings=site.settings.model_copy(update={section: own}))
+            for part in (part for part in COMPONENTS if part.processes):
+                if configure.plan(part, other) != configure.plan(part, site):
+                    assert section in FACTS[part.name]["settings"], (part.name, section, key)
+
+
+def test_a_setting_of_one_component_is_no_reason_to_start_all_of_them_again() -> None:
+    assert {name: facts["settings"] for name, facts in FACTS.items()} == {
+        "postgres": [], "objectstore": ["catalog"], "lineage": ["catalog", "lineage"], "trino": ["catalog", "trino"],
+        "airflow": ["airflow", "catalog"],
+    }  # fmt: skip
 
 
 def test_every_process_has_a_probe_and_listens_where_a_kubelet_asks() -> None:

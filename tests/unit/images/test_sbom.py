@@ -146,6 +146,15 @@ def test_an_environment_that_is_not_its_lock_has_no_bill(tmp_path: Path) -> None
         contents.python_parts(LOCK, tmp_path)
 
 
+def test_what_installs_packages_is_in_no_image_and_in_no_bill(tmp_path: Path) -> None:
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    for name in ("alpha-1.2.3", "gamma-3.0", "uv-0.13.8"):
+        (site / f"{name}.dist-info").mkdir(parents=True)
+        (site / f"{name}.dist-info" / "METADATA").write_text("License-Expression: MIT\n")
+    lock = f"{LOCK}uv==0.13.8 \\\n    --hash=sha256:{'3' * 64}\n"
+    assert [part.name for part in contents.python_parts(lock, tmp_path)] == ["alpha", "gamma"]
+
+
 def test_packages_of_one_source_share_its_copyright() -> None:
     files = [
         Entry(path="usr/share/doc/sed-base/copyright", content=b"License: GPL-3+\n"),

@@ -17,7 +17,8 @@ from lakehold.release.pinsfile import parse_pins
 from lakehold.release.store import Store
 
 ENV = "opt/envs/small-py3.11"
-SITE = f"{ENV}/lib/python3.11/site-packages"
+LIB = "lib/python3.11/site-packages"
+SITE = f"{ENV}/{LIB}"
 
 
 def encoded(content: bytes) -> str:
@@ -85,6 +86,20 @@ def test_an_environment_is_that_of_the_images_python(store: Store) -> None:
     assert f"{ENV}/bin/activate" not in found
     assert f"{ENV}/include/x.h" not in found
     assert f"{ENV}/{envs.RECORD}" not in found
+
+
+def test_what_installs_packages_stays_on_the_machine(tmp_path: Path, python: str) -> None:
+    store = environment(tmp_path / "one", python)
+    folder = store.env_folder("small")
+    own = ("bin/uv", "bin/uvx", f"{LIB}/uv/__init__.py", f"{LIB}/uv-1.dist-info/METADATA")
+    for path in (*own, "bin/uvicorn", f"{LIB}/uvicorn-1.dist-info/METADATA"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("")
+    lock = store.env_lock("small")
+    envs.seal(folder, lock, manifest.describe(folder))
+    found = {entry.path for entry in trees.env(store, "small")}
+    assert not {f"{ENV}/{path}" for path in own} & found
+    assert {f"{ENV}/bin/uvicorn", f"{SITE}/uvicorn-1.dist-info/METADATA"} <= found
 
 
 def test_a_packages_record_knows_its_new_scripts(store: Store) -> None:

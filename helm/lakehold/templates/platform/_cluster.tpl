@@ -18,6 +18,16 @@
 {{- dict "settings" $settings "hosts" $hosts "namespace" .Release.Namespace | toPrettyJson -}}
 {{- end }}
 
+{{/* A pod's annotations with the sums of what it is configured from: of each section of the settings that its component
+     reads, and no other, so that a changed setting starts again only whom it concerns. Takes root and facts. */}}
+{{- define "lakehold.sums" -}}
+{{- $cluster := include "lakehold.cluster" .root | fromJson -}}
+checksum/cluster: {{ omit $cluster "settings" | toJson | sha256sum | quote }}
+{{- range .facts.settings }}
+checksum/settings.{{ . }}: {{ index $cluster.settings . | toJson | sha256sum | quote }}
+{{- end }}
+{{- end }}
+
 {{/* Where people open Airflow. */}}
 {{- define "lakehold.airflowUrl" -}}
 {{- $host := .Values.ingress.hosts.airflow -}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from lakehold.cluster import objects
 from lakehold.cluster.objects import Key, Object
 
 _NOTHING = "(nothing)"
+_SUM = re.compile(r"\[checksum/([^\]]+)\]")
 _TEXT = 80
 _TOLD_ELSEWHERE = ("spec.template.metadata.labels", "metadata.labels[helm.sh/chart]")
 """Changes that follow from others: they are no reason by themselves."""
@@ -111,7 +113,7 @@ def _gathered(differing: Mapping[Key, Difference]) -> Iterable[Change]:
     gathered: dict[tuple[str, str, str], list[str]] = {}
     for one, fields in differing.items():
         for path, (old, new) in fields.items():
-            if "[checksum/" not in path:
+            if not _SUM.search(path):
                 gathered.setdefault((path, _short(old), _short(new)), []).append(str(one))
     for (path, old, new), names in gathered.items():
         yield Change(objects=tuple(names), field=path, before=old, after=new)
@@ -152,13 +154,20 @@ def _causes(fields: Difference, below: str, settings: list[str]) -> list[str]:
         if not path.startswith(below):
             continue
         inner = path.removeprefix(below)
-        if "[checksum/" in inner:
-            found[", ".join(settings) or "what it is configured from"] = None
+        if total := _SUM.search(inner):
+            found[", ".join(_summed(total[1], settings)) or "what it is configured from"] = None
         elif inner.endswith("].image"):
             found[f"image {_tag(old)} → {_tag(new)}"] = None
         elif not path.startswith(_TOLD_ELSEWHERE):
             found[f"{_field(inner)} {_short(old)} → {_short(new)}"] = None
     return list(found)
+
+
+def _summed(total: str, settings: list[str]) -> list[str]:
+    """Name what changed of that which a sum is of: one section of the settings, or all that is no setting."""
+    if total.startswith("settings."):
+        return [one for one in settings if one.startswith(f"{total}.")]
+    return [one for one in settings if not one.startswith("settings.")]
 
 
 def _tag(image: Any) -> str:

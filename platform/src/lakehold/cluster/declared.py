@@ -7,10 +7,12 @@ environments and configuration files are made in the pod (:mod:`lakehold.cluster
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from lakehold.cluster import layout, pod
+from lakehold.cluster import configure, layout, pod
+from lakehold.cluster.values import SettingsPart
 from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Health, Http, Process, Site, Task
 from lakehold.components.spark import SPARK
@@ -64,6 +66,26 @@ def _tasks(site: Site) -> dict[str, Any]:
     }
 
 
+class _Asked:
+    """Settings that note which of their sections are asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.sections: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in SettingsPart.model_fields:
+            self.sections.add(name)
+        return getattr(self._settings, name)
+
+
+def sections(part: Component, site: Site) -> list[str]:
+    """Name the sections of the chart's settings that a pod of this component is configured from."""
+    asked = _Asked(site.settings)
+    configure.plan(part, replace(site, settings=cast(Settings, asked)))
+    return sorted(asked.sections)
+
+
 def _script(name: str) -> list[str]:
     return [layout.SYSTEM_PYTHON, "-I", "-S", str(layout.CHECKOUT / "platform" / "src" / "lakehold" / "cluster" / name)]
 
@@ -75,6 +97,7 @@ def _component(part: Component, running: Sequence[Component], site: Site) -> dic
         "port": part.ports[""],
         "secrets": list(part.secrets),
         "tls": _tls(text, site),
+        "settings": sections(part, site),
         "talks": [other.name for other in running if site.hosts[other.name] in text],
         "init": [task.name for task in (*part.before, *part.after) if not task.shared],
         "waits": [task.name for task in part.before if task.shared and task.done is not None],

@@ -62,7 +62,7 @@ def python_parts(lock: str, folder: Path) -> list[Part]:
             f"The Python environment in {folder} is not its lock: {', '.join(other[:5])}.",
             remedy="lakehold pins verify",
         )
-    return sbom.of_lock(lock, licences)
+    return [part for part in sbom.of_lock(lock, licences) if part.name not in trees.INSTALLERS]
 
 
 def debian_parts(packages: Iterable[Package], unpacked: Mapping[str, list[Entry]]) -> dict[str, list[Part]]:

@@ -30,6 +30,11 @@ _VENV_ONLY = frozenset(
     }
 )
 """What uv puts beside the packages' scripts."""
+INSTALLERS = frozenset({"uv"})
+"""Packages of environments that install others: `lakehold pins fetch` does on one machine; nothing does in an image."""
+_INSTALLERS = re.compile(
+    rf"bin/({'|'.join(INSTALLERS)})x?$|lib/python[0-9.]+/site-packages/({'|'.join(INSTALLERS)})(-[^/]+\.dist-info)?/"
+)
 _RECORD, _WHEEL = ".dist-info/RECORD", ".dist-info/WHEEL"
 _BUILT = ".dist-info/uv_build.json"
 """Marks a package that uv built from its source: with the tools of that day, which say their version in ``WHEEL``."""
@@ -61,7 +66,8 @@ def env(store: Store, name: str) -> Iterator[Entry]:
     """An environment of the store as if it had been made in the image, with the image's Python.
 
     Its scripts name their interpreter by path, so they are written anew, and with them the sums in their packages'
-    records. What belongs to this machine (its Python, shells' activation scripts, bytecode) is left out.
+    records. What belongs to this machine (its Python, shells' activation scripts, bytecode) is left out, and what
+    installs packages.
     """
     folder = store.python(name).parent.parent
     target = layout.python(name).parents[1]
@@ -125,12 +131,12 @@ def _listed(lines: str, folder: Path, target: Path) -> Iterator[Entry]:
 
 
 def _left_out(path: str) -> bool:
-    """Whether a file of an environment belongs to this machine alone."""
+    """Whether a file of an environment belongs to this machine alone, or to what installs packages."""
     if "/" not in path:
         # The only folders of an environment that matter are bin, lib and share; lib64 is a link that we make anew.
         return True
     top, name = path.split("/", 1)
-    return top == "include" or (top == "bin" and name in _VENV_ONLY)
+    return top == "include" or _INSTALLERS.match(path) is not None or (top == "bin" and name in _VENV_ONLY)
 
 
 def _dist(entry: Entry) -> str:
