@@ -4,6 +4,8 @@
 
 Starts PostgreSQL and the service as `lakehold up` does, in a state directory of its own that is removed afterwards.
 Senders wait for each answer before they send the next event, as emitters do, so latency and rate limit each other.
+While so many events arrive the graph stands back (`lakehold/lineage/graph/arrivals.py`): what is measured is receiving
+them and the stage of runs, jobs and datasets. `bench/lineage_backlog.py` measures how the graph catches up.
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def page(rows: Sequence[Row]) -> str:
         for engine in dict.fromkeys(row.engine for row in rows)
     )
     unrun = "".join(
-        f"Not run: *{case.name}* ({_TITLES[engine]}), for {case.unrun}. Its text is read as it was drawn.\n\n"
+        f"- *{case.name}* ({_TITLES[engine]}) was not run, only its text read: {case.unrun}.\n"
         for engine in _TITLES
         for case in golden.cases(engine)
         if case.unrun
@@ -227,8 +227,8 @@ compared with it, edge by edge.
 - **believed**: whose word the graph has: the engine's `facet`, or the statement's `sql` as we read it
   (`lineage/columns/believe.py`). What neither can know, such as the value of a Python function, is said to be unknown
   with its reason, and never guessed.
-
-{unrun}{sections}"""
+{unrun}
+{sections}"""
 
 
 def main() -> None:

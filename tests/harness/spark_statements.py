@@ -72,7 +72,7 @@ class Session:
             else:
                 exec(case["frame"], {"spark": self.spark})  # noqa: S102 - the golden program
         except Exception as error:  # noqa: BLE001 - whatever Spark says is the answer
-            return {"after": 0, "until": 0, "error": str(error)[:500]}
+            return {"after": 0, "until": 0, "error": (str(error) or repr(error))[:500]}
         return {"after": after, "until": self.newest_event(), "error": ""}
 
 

@@ -12,6 +12,16 @@ class EnoughError(Exception):
     pass
 
 
+class Arrivals:
+    """Says that events come first for so long."""
+
+    def __init__(self, first: list[bool]) -> None:
+        self.first = first
+
+    async def come_first(self, _: object) -> bool:
+        return bool(self.first) and self.first.pop()
+
+
 def test_what_is_old_goes_also_while_there_is_always_more(monkeypatch: pytest.MonkeyPatch) -> None:
     applied = 0
 
@@ -29,12 +39,40 @@ def test_what_is_old_goes_also_while_there_is_always_more(monkeypatch: pytest.Mo
     async def serve() -> None:
         busy = worker.Worker("", "lakehouse", policy.Policy())
         monkeypatch.setattr(busy, "_keep", Keeper())
+        monkeypatch.setattr(busy, "_arrivals", Arrivals(first=[]))
         with pytest.raises(EnoughError):
             await asyncio.wait_for(busy._serve(cast(Any, None)), 60)
 
     monkeypatch.setattr(worker, "drain_once", more)
     asyncio.run(serve())
     assert applied == 3
+
+
+def test_the_graph_stands_back_while_events_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    async def work(*_: object) -> bool:
+        seen.append("work")
+        raise EnoughError
+
+    class Keeper:
+        async def apply(self, _: object) -> None:
+            seen.append("keep")
+
+    async def sleep(seconds: float) -> None:
+        seen.append(seconds)
+
+    async def serve() -> None:
+        patient = worker.Worker("", "lakehouse", policy.Policy())
+        monkeypatch.setattr(patient, "_keep", Keeper())
+        monkeypatch.setattr(patient, "_arrivals", Arrivals(first=[True, True]))
+        with pytest.raises(EnoughError):
+            await patient._serve(cast(Any, None))
+
+    monkeypatch.setattr(worker, "drain_once", work)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asyncio.run(serve())
+    assert seen == [1.0, "keep", 1.0, "keep", "work"]
 
 
 def test_a_worker_that_cannot_be_started_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,8 @@ def test_metrics_are_in_prometheus_format() -> None:
         "attempts": 2,
         "delivered": 9,
     }
-    page = metrics.text([sink], [{"name": "graph", "behind": 4}])
+    page = metrics.text([sink], [{"name": "graph", "behind": 4, "behind_seconds": 0.5}])
     assert '# TYPE lakehold_lineage_sink_lag_items gauge\nlakehold_lineage_sink_lag_items{sink="a\\"b"} 3\n' in page
     assert 'lakehold_lineage_stage_lag_events{stage="graph"} 4\n' in page
+    assert 'lakehold_lineage_stage_lag_seconds{stage="graph"} 0.5\n' in page
     assert page.endswith("\n")

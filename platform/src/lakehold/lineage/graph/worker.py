@@ -21,6 +21,7 @@ from lakehold.lineage import options
 from lakehold.lineage.catalog.reader import Reader
 from lakehold.lineage.ending import end
 from lakehold.lineage.graph import derive, policy, take
+from lakehold.lineage.graph.arrivals import Arrivals, newest
 from lakehold.lineage.graph.readings import SqlReader
 from lakehold.lineage.serving import serving
 from lakehold.lineage.sinks.group import Sinks, configured
@@ -31,6 +32,7 @@ _RUNS = 50
 _PAUSE_SECONDS = 0.1
 """Between rounds, so that a stream of events is worked in by large steps."""
 _MOST_PAUSE_SECONDS = 1.0
+_STAND_BACK_SECONDS = 1.0
 _LOOK_SECONDS = 5.0
 """How often to look for what other processes received or queued."""
 
@@ -42,6 +44,7 @@ class Worker:
         self._database = database
         self._sql = SqlReader(catalog)
         self._keep = policy.Keeper(keep)
+        self._arrivals = Arrivals()
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -56,7 +59,7 @@ class Worker:
         while True:
             self._wake.clear()
             # There may be more and more events; what is old must go all the same.
-            while await drain_once(connection, self._sql):
+            while await self._round(connection):
                 await self._keep.apply(connection)
             await self._keep.apply(connection)
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -64,6 +67,13 @@ class Worker:
                 await asyncio.wait_for(self._wake.wait(), _LOOK_SECONDS)
             except TimeoutError:
                 continue
+
+    async def _round(self, connection: AsyncConnection[TupleRow]) -> bool:
+        """Do some work, unless events come first; return whether there may be more."""
+        if await self._arrivals.come_first(connection):
+            await asyncio.sleep(_STAND_BACK_SECONDS)
+            return True
+        return await drain_once(connection, self._sql)
 
 
 async def drain(connection: AsyncConnection[TupleRow], sql: SqlReader) -> None:
@@ -74,21 +84,15 @@ async def drain(connection: AsyncConnection[TupleRow], sql: SqlReader) -> None:
 
 async def drain_once(connection: AsyncConnection[TupleRow], sql: SqlReader) -> bool:
     """Work in some events and derive some runs, if there are any; by halves of the time while more events arrive."""
-    newest, began = await _newest(connection), time.monotonic()
+    before, began = await newest(connection), time.monotonic()
     taken = await take.step(connection, sql.catalog, _EVENTS)
     derived = await derive.step(connection, sql, _RUNS)
     if not taken and not derived:
         return False
-    if newest != await _newest(connection):
+    if before != await newest(connection):
         # PostgreSQL's own work for this has no lower priority, and emitters wait for theirs.
         await asyncio.sleep(min(time.monotonic() - began, _MOST_PAUSE_SECONDS))
     return True
-
-
-async def _newest(connection: AsyncConnection[TupleRow]) -> int | None:
-    cursor = await connection.execute("SELECT max(event_id) FROM event")
-    row = await cursor.fetchone()
-    return row[0] if row else None
 
 
 async def _serve_parent(worker: Worker, reader: Reader | None, sinks: Sinks) -> None:

@@ -23,7 +23,11 @@ SELECT s.name, s.reads, s.position, s.backfill, s.delivered, s.last_success, s.l
 FROM sink s ORDER BY s.name
 """  # noqa: S608 - the only value put in is the constant above
 STAGES = """
-SELECT s.name, (SELECT count(*) FROM event WHERE event_id > s.position) AS behind FROM stage s ORDER BY s.name
+SELECT s.name, (SELECT count(*) FROM event WHERE event_id > s.position) AS behind,
+    coalesce(extract(epoch FROM clock_timestamp() -
+        (SELECT received_at FROM event WHERE event_id > s.position ORDER BY event_id LIMIT 1)), 0)::float8
+    AS behind_seconds
+FROM stage s ORDER BY s.name
 """
 
 
@@ -62,16 +66,23 @@ _SINK_METRICS = (
         help="Events or changes done with.",
     ),
 )  # fmt: skip
-_STAGE_METRIC = _Metric(
-    name="lakehold_lineage_stage_lag_events", kind="gauge", label="stage", column="behind",
-    help="Events the stage has not worked in.",
+_STAGE_METRICS = (
+    _Metric(
+        name="lakehold_lineage_stage_lag_events", kind="gauge", label="stage", column="behind",
+        help="Events the stage has not worked in.",
+    ),
+    _Metric(
+        name="lakehold_lineage_stage_lag_seconds", kind="gauge", label="stage", column="behind_seconds",
+        help="Age of the oldest of them.",
+    ),
 )  # fmt: skip
 
 
 def text(sinks: Iterable[Mapping[str, Any]], stages: Iterable[Mapping[str, Any]]) -> str:
     """Return the page of metrics; the rows are those of :data:`SINKS` and :data:`STAGES`."""
     rows = [{**row, "backfilling": int(row["backfill"] is not None)} for row in sinks]
-    families = [(metric, rows) for metric in _SINK_METRICS] + [(_STAGE_METRIC, list(stages))]
+    of_stages = list(stages)
+    families = [(metric, rows) for metric in _SINK_METRICS] + [(metric, of_stages) for metric in _STAGE_METRICS]
     return "".join(_family(metric, rows) for metric, rows in families)
 
 
