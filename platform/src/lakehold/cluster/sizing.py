@@ -79,7 +79,7 @@ class Need:
     connections: int
 
 
-_SERVICE_MEMORY = {"API server": 0.45, "scheduler": 0.6, "DAG processor": 0.35, "triggerer": 0.35, "lineage": 0.25}
+_SERVICE_MEMORY = {"API server": 0.45, "scheduler": 0.6, "DAG processor": 0.35, "triggerer": 0.42, "lineage": 0.25}
 """GB: what the declarations say (docs/reference/components.md)."""
 _OVER_HEAP = 1.3
 """A Trino pod's memory over its heap."""

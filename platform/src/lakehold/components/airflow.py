@@ -209,7 +209,7 @@ AIRFLOW = Component(
             environment=environment,
             health=lambda site: _heartbeat(site, "triggerer"),
             alive=_beats("triggerer"),
-            memory_mb=350,
+            memory_mb=420,
             start_seconds=180,
             # It asks its child to end, and asks again, more firmly, after 10 s and 20 s.
             stop_seconds=30,
