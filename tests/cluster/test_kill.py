@@ -37,7 +37,8 @@ def test_every_pod_may_be_killed_during_a_run(day: tuple[Installation, list[Task
             pods = [one for one in installation.pods() if one["metadata"]["labels"]["lakehold/process"] == process]
             return any(pod["metadata"]["uid"] not in old for pod in pods) and installation.unready() == []
 
-        wait_for(replaced, 600, f"{process} is ready again, and all others are")
+        with installation.cluster.timed(f"{process} killed during a run, until every pod is ready"):
+            wait_for(replaced, 600, f"{process} is ready again, and all others are")
         # The way through kubectl leads to a pod that is gone.
         installation.close()
     runs.end()

@@ -98,6 +98,16 @@ def test_on_one_machine_tasks_are_processes_and_in_a_cluster_pods(site: Site) ->
     assert "preimport" not in files(cluster)["scheduler/airflow_local_settings.py"]
 
 
+def test_behind_an_ingress_it_believes_what_people_came_by(site: Site) -> None:
+    """On one machine nobody stands between: whoever said so could only mislead."""
+    cluster = dataclasses.replace(site, pods=Pods(namespace="lake", template=Path("/etc/task.yaml")))
+    [api] = [process for process in AIRFLOW.processes if process.name == "airflow-api"]
+    assert api.command(cluster)[-2:] == ["api-server", "--proxy-headers"]
+    assert api.environment(cluster)["FORWARDED_ALLOW_IPS"] == "*"
+    assert api.command(site)[-1] == "api-server"
+    assert "FORWARDED_ALLOW_IPS" not in api.environment(site)
+
+
 def test_people_log_in_where_they_open_it(site: Site) -> None:
     behind = Settings(airflow=AirflowSettings(url="https://flows.example.org/air"))
     assert config(site)["api"]["base_url"] == "http://127.0.0.1:18080"

@@ -89,6 +89,11 @@ def _with_settings(of: str) -> Callable[[Site], dict[str, str]]:
     return environment_of
 
 
+def _api_environment(site: Site) -> dict[str, str]:
+    # An ingress says that people came by https, or they would be sent away from it. Whoever gets in may say so.
+    return {**environment(site), **({"FORWARDED_ALLOW_IPS": "*"} if site.pods else {})}
+
+
 def _airflow(site: Site, *arguments: str) -> list[str]:
     return [str(site.pythons["airflow"]), "-m", "airflow", *arguments]
 
@@ -172,8 +177,8 @@ AIRFLOW = Component(
     processes=(
         Process(
             name="airflow-api",
-            command=lambda site: _airflow(site, "api-server"),
-            environment=environment,
+            command=lambda site: _airflow(site, "api-server", *(["--proxy-headers"] if site.pods else [])),
+            environment=_api_environment,
             # The tasks' part of the API is made on its first request, which takes seconds: no task shall wait for it.
             health=lambda site: Http(url=f"http://{site.itself}:{site.ports['airflow']}/execution/health"),
             memory_mb=450,
@@ -204,7 +209,7 @@ AIRFLOW = Component(
             environment=environment,
             health=lambda site: _heartbeat(site, "triggerer"),
             alive=_beats("triggerer"),
-            memory_mb=350,
+            memory_mb=420,
             start_seconds=180,
             # It asks its child to end, and asks again, more firmly, after 10 s and 20 s.
             stop_seconds=30,
