@@ -89,6 +89,15 @@ def test_a_program_that_says_who_is_alive_has_time_to_start(render: Render, prof
 
 
 @every_profile
+def test_a_slow_start_is_not_cut_short(render: Render, profile: str) -> None:
+    for one in render(profile):
+        if one["kind"] in ("Deployment", "StatefulSet"):
+            for container in one["spec"]["template"]["spec"]["containers"]:
+                probe = container["startupProbe"]
+                assert probe["periodSeconds"] * probe["failureThreshold"] >= 300, one["metadata"]["name"]
+
+
+@every_profile
 def test_only_who_asks_the_api_has_a_token(render: Render, profile: str) -> None:
     found = {name.partition("/")[2] for name, pod in pods(render(profile)) if "serviceAccountToken" in str(pod)}
     makes_keys = profile != "restricted"

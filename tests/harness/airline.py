@@ -55,13 +55,24 @@ class Airline:
     def deliver(self, day: str) -> None:
         self.sender.send(self.day(day))
 
-    def deliver_without_some_rows(self, day: str, rows: int) -> None:
-        """A correction: the same day with fewer flights, here and there. (Without its last ones it is cut short.)"""
-        file = self.day(day)
-        header, *flights = file.body.splitlines(keepends=True)
-        gone = set(range(len(flights) // rows // 2, len(flights), len(flights) // rows)[:rows])
-        body = b"".join([header, *(line for number, line in enumerate(flights) if number not in gone)])
-        self.sender.send(replace(file, body=body, rows=file.rows - rows))
+    def mistaken(self, day: str) -> list[dict[str, str]]:
+        """The rows of a day's file before it was corrected: 40 flights are missing, and 40 have another number."""
+        rows = self.rows(day)
+        step = len(rows) // 40
+        other = [{**row, "flight": str(int(row["flight"]) + 10_000)} for row in rows[1 : 40 * step : step]]
+        rows[1 : 40 * step : step] = other
+        # Not the last ones, without which it would be cut short.
+        del rows[: 40 * step : step]
+        return rows
+
+    def deliver_mistaken(self, day: str) -> None:
+        """A file that the airline corrects later; nothing about it is conspicuous."""
+        rows = self.mistaken(day)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self.sender.send(replace(self.day(day), body=text.getvalue().encode(), rows=len(rows)))
 
     def deliver_twice(self, day: str) -> None:
         """A mistake of the sender: every flight is in the file two times. It can be read, and must not be believed."""

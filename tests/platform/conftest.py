@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from airline import Airline
+from correction import Corrected
 from fingerprints import fingerprint, fingerprints
 from running_platform import RunningPlatform
+from shown_commands import DAY_AGAIN
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,11 +71,24 @@ def refused_run(
 def year(
     refused_run: tuple[RunningPlatform, object, object], airline: Airline
 ) -> tuple[RunningPlatform, dict[str, str]]:
-    """The whole year has been run as one interval; the platform, and its first day's checksum from before."""
+    """The whole year has been run as one interval; the platform, and its first day's checksum from before.
+
+    One day's file was a mistaken one; by now the true one has landed.
+    """
     platform, *_ = refused_run
     assert len(airline.files) > 365
     assert platform.shadows()
     alone = fingerprint(platform, "lakehouse.silver.flights", "flight_date = date '2013-01-01'")
-    platform.run_days("2013-01-01", "2014-01-01")
+    airline.deliver_mistaken(DAY_AGAIN)
+    try:
+        platform.run_days("2013-01-01", "2014-01-01")
+    finally:
+        airline.deliver(DAY_AGAIN)
     assert platform.shadows() == [], "what the refused run left was to be cleared up by the next"
     return platform, alone
+
+
+@pytest.fixture(scope="session")
+def corrected(year: tuple[RunningPlatform, dict[str, str]]) -> Corrected:
+    """The day whose file was corrected after the year has been run by itself, as README and tutorial show it."""
+    return Corrected.by_commands(year[0])

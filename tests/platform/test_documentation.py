@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-from pathlib import Path
-
 import pytest
-from fingerprints import fingerprints
+from airline import Airline
+from correction import TOTALS, Corrected, flights_of
 from running_platform import RunningPlatform
-
-ROOT = Path(__file__).parents[2]
-
-
-def typed(page: str) -> list[str]:
-    """The page's `lakehold …` lines, with their comments; not the one that stops everything."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith("lakehold ") and not line.startswith("lakehold down")]
-
-
-LINES = {
-    tuple(shlex.split(line, comments=True)[1:]): "# is refused" in line
-    for line in [*typed("README.md"), *typed("docs/tutorial/first-day.md")]
-}
-RUNS = [words for words in LINES if words[0] == "run"]
+from shown_commands import DAY_AGAIN, LINES, RUNS
 
 
 def name(value: object) -> str:
@@ -43,11 +25,28 @@ def test_a_command_that_is_shown(day_run: tuple[RunningPlatform, str], words: tu
         assert done.stdout
 
 
-def test_a_run_that_is_shown_changes_nothing(year: tuple[RunningPlatform, dict[str, str]]) -> None:
+def test_a_run_that_is_shown_takes_the_day_s_file_as_it_is_now(corrected: Corrected, airline: Airline) -> None:
     """A day of the year that has been loaded as one interval is run by itself, as both pages tell the reader to."""
-    platform, _ = year
-    before = fingerprints(platform)
     assert RUNS
-    for words in RUNS:
-        assert platform.lakehold(*words).stdout
-    assert fingerprints(platform) == before
+    assert all(DAY_AGAIN in words for words in RUNS)
+    assert all(corrected.said)
+    assert corrected.was == flights_of(airline.mistaken(DAY_AGAIN)), "the year had the day's first file"
+    assert corrected.now == flights_of(airline.rows(DAY_AGAIN))
+
+
+def test_a_run_that_is_shown_changes_no_other_day(corrected: Corrected) -> None:
+    assert {"lakehouse.bronze.flights", "lakehouse.silver.flights", "lakehouse.gold.delays"} <= set(corrected.before)
+    assert set(corrected.before) > TOTALS
+    for table in corrected.before.keys() - TOTALS:
+        assert corrected.after[table] == corrected.before[table], table
+
+
+def test_marts_over_all_days_count_a_corrected_day_as_it_is_now(corrected: Corrected) -> None:
+    [silver] = corrected.platform.sql(
+        "select count(*) as flights, count_if(tailnum is not null and not cancelled) as flown from silver.flights"
+    )
+    counted = {
+        table: corrected.platform.sql(f"select sum(flights) as n from {table}")[0]["n"] for table in sorted(TOTALS)
+    }
+    flown, flights = silver["flown"], silver["flights"]
+    assert list(counted.values()) == [flown, flights, flights], counted

@@ -7,10 +7,12 @@ from subprocess import CompletedProcess
 
 import pytest
 from airline import Airline
+from correction import Corrected
 from fingerprints import fingerprint, fingerprints
 from flights_day import DAY, FLIGHTS, of_file, of_table
 from lakehold.tables.shadow import Audit
 from running_platform import RunningPlatform
+from shown_commands import DAY_AGAIN
 
 Refused = tuple[RunningPlatform, dict[str, dict[str, str]], CompletedProcess[str]]
 
@@ -52,22 +54,6 @@ def test_a_run_s_tables_are_read_by_its_tag(day_run: tuple[RunningPlatform, str]
     assert int(day["n"]) == len(airline.rows(DAY))
 
 
-def test_a_late_correction_replaces_its_day_and_can_be_taken_back(
-    day_run: tuple[RunningPlatform, str], airline: Airline
-) -> None:
-    platform, _ = day_run
-    before = fingerprints(platform)
-    airline.deliver_without_some_rows(DAY, 40)
-    try:
-        platform.run_days(DAY, "2013-01-02")
-    finally:
-        airline.deliver(DAY)
-    [answer] = platform.sql(f"select count(*) as n from {FLIGHTS} where flight_date = date '{DAY}'")
-    assert int(answer["n"]) == len(airline.rows(DAY)) - 40
-    platform.run_days(DAY, "2013-01-02")
-    assert fingerprints(platform) == before
-
-
 def test_a_truncated_file_is_quarantined_and_readers_keep_what_they_had(
     day_run: tuple[RunningPlatform, str], airline: Airline
 ) -> None:
@@ -103,12 +89,18 @@ def test_a_gate_that_fails_keeps_readers_where_they_are(refused_run: Refused, ai
         assert "Access Denied" in refused.stderr
 
 
-def test_the_year_in_one_interval_has_the_known_answers(
+def test_the_days_of_a_year_in_one_interval_are_what_they_are_by_themselves(
     year: tuple[RunningPlatform, dict[str, str]], airline: Airline
 ) -> None:
-    """And its days are, row for row, what they are when loaded by themselves."""
     platform, alone = year
-    [answer] = platform.sql(YEAR)
+    assert fingerprint(platform, FLIGHTS, f"flight_date = date '{DAY}'") == alone
+    [answer] = platform.sql(f"select count(*) as n from {FLIGHTS} where flight_date = date '2013-01-03'")
+    assert int(answer["n"]) == len(airline.rows("2013-01-03"))
+
+
+def test_the_year_has_the_known_answers(corrected: Corrected) -> None:
+    """Loaded as one interval, and the day that was corrected since by itself."""
+    [answer] = corrected.platform.sql(YEAR)
     assert answer == {
         "flights": "336776",
         "carriers": "16",
@@ -116,9 +108,18 @@ def test_the_year_in_one_interval_has_the_known_answers(
         "mean": "6.895377",
         "united": "58665",
     }
-    assert fingerprint(platform, FLIGHTS, f"flight_date = date '{DAY}'") == alone
-    [answer] = platform.sql(f"select count(*) as n from {FLIGHTS} where flight_date = date '2013-01-03'")
-    assert int(answer["n"]) == len(airline.rows("2013-01-03"))
+
+
+def test_the_real_year_raises_no_alarm(corrected: Corrected) -> None:
+    """What its gate says of the airline's files: neither a rule that stops nor one that warns was broken."""
+    found = corrected.platform.sql(
+        "select interval_from, rule, outcome, met, row_count, seen from ops.quality_results "
+        f"where suite = 'bronze_flights' and dag_id = 'flights_daily' and (interval_from = date '{DAY_AGAIN}' "
+        "or interval_to = date '2014-01-01')"
+    )
+    assert {row["interval_from"] for row in found} == {DAY, DAY_AGAIN}
+    assert len({row["rule"] for row in found}) >= 15
+    assert [row for row in found if (row["outcome"], row["met"]) != ("ok", "True")] == []
 
 
 @pytest.mark.parametrize("producer", ["airflow", "spark", "trino"])

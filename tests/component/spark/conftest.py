@@ -50,10 +50,9 @@ class Flights:
         """Deliver a file."""
         self._sender().send(file)
 
-    def send_body(self, day: str, body: bytes, rows: int | None = None) -> None:
-        """Deliver other bytes as a day's file; ``rows`` is what the sender announces, the true number by default."""
-        known = self.year[f"flights/{day}.csv"]
-        self.send(dataclasses.replace(known, body=body, rows=known.rows if rows is None else rows))
+    def send_body(self, day: str, body: bytes) -> None:
+        """Deliver other bytes as a day's file; the sender announces the true number of rows."""
+        self.send(dataclasses.replace(self.year[f"flights/{day}.csv"], body=body))
 
     def body(self, day: str) -> bytes:
         """The file of a day."""
@@ -100,12 +99,6 @@ class Flights:
         result = self.submit(Path(__file__).with_name("several_part.py"), *days)
         assert result.returncode == 0, result.stdout + result.stderr
 
-    def load_by_job(self, start: str, end: str) -> None:
-        """The same for one interval, each job by itself as the operator runs it."""
-        for name in ("bronze_flights", "silver_flights"):
-            result = self.job(name, start, end)
-            assert result.returncode == 0, result.stdout + result.stderr
-
     def query(self, sql: str) -> list[list[Any]]:
         """Ask Trino as admin."""
         with closing(connect(self.site, "admin")) as connection:
@@ -148,7 +141,7 @@ class Flights:
 
 
 @pytest.fixture(scope="module")
-def airline_and_jobs(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flights]:
+def airline(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flights]:
     """Everything needed for the jobs, with the reference files delivered."""
     for name in ("trino", "spark"):
         lab.start(name)
@@ -159,11 +152,3 @@ def airline_and_jobs(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
         if key.startswith("reference/"):
             known.send(file)
     return known
-
-
-@pytest.fixture
-def airline(airline_and_jobs: Flights) -> Flights:
-    """The airline, with empty tables and the days around a month's end delivered."""
-    airline_and_jobs.drop()
-    airline_and_jobs.deliver("2013-01-30", "2013-01-31", "2013-02-01", "2013-02-02")
-    return airline_and_jobs

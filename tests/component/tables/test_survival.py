@@ -18,7 +18,7 @@ import psutil
 import pytest
 from lakehold.components.airflow_tasks import platform_of
 from lakehold.tables.shadow import Audit, tag_of
-from running_platform import wait_for
+from waiting import wait_for
 
 pytestmark = pytest.mark.component
 

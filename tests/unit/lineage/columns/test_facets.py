@@ -288,7 +288,19 @@ def test_where_a_row_lies_is_no_column_of_its_table() -> None:
     told = {"namespace": "lakehouse", "name": "gold.t"}
     decide = [{**told, "field": "_file", **by("INDIRECT", "FILTER")}, {**told, "field": "a", **by("INDIRECT", "JOIN")}]
     copied = {"x": {"inputFields": [{**told, "field": "x", **by("DIRECT", "IDENTITY")}]}}
-    changed = event({"fields": copied, "dataset": decide})
+    merge = {"producer": "https://example.org/spark", "job": {"name": "app.replace_data.lakehouse_gold_t"}}
+    changed = event({"fields": copied, "dataset": decide}, **merge)
     assert lines(facets.read(changed, resolve)) == ["gold.t.a -> * JOIN", "gold.t.x -> x IDENTITY"]
     as_told = facets.read_all(changed, resolve, as_told=True)[0]
     assert "gold.t._file -> * FILTER" in lines(as_told)
+
+
+def test_a_column_of_another_table_may_be_named_as_what_iceberg_tells_of_a_row() -> None:
+    """Loaders mark what was deleted at the source in a column `_deleted`."""
+    source = {"namespace": "postgres://shop", "name": "public.orders", "field": "_deleted"}
+    copied = {"x": {"inputFields": [{**source, **by("DIRECT", "IDENTITY")}]}}
+    told = event({"fields": copied, "dataset": [{**source, **by("INDIRECT", "FILTER")}]})
+    assert lines(facets.read(told, resolve)) == [
+        "public.orders._deleted -> * FILTER",
+        "public.orders._deleted -> x IDENTITY",
+    ]

@@ -70,9 +70,9 @@ def _reading(
     facet = _at(dataset, "facets", "columnLineage")
     edges, node = _told(_edges(facet, table, resolve)), _spark_node(event)
     kind = _SPARK_WRITES.get(node) or _CHANGES.get(_lifecycle(dataset), "write")
-    if not as_told:
-        edges = frozenset(edge for edge in edges if edge.source.name not in HIDDEN_COLUMNS)
-    if engine(event) == "spark" and kind not in _CHANGING and not as_told:
+    if engine(event) == "spark" and kind in _CHANGING and not as_told:
+        edges = frozenset(edge for edge in edges if not _of_the_writer(edge, table))
+    elif engine(event) == "spark" and not as_told:
         edges = meant(PlanTold(table, node, edges, frozenset(_copied(facet, resolve))))
         # Rows that were kept are no input.
         inputs -= {table} - {edge.source.table for edge in edges}
@@ -80,6 +80,11 @@ def _reading(
     why = f"{engine(event) or 'the event'} names no source of it: a constant, or made by other code"
     unknown = {name: why for name in _columns(dataset) if name not in made} if edges or node in _SPARK_WRITES else {}
     return Reading(target=table, kind=kind, inputs=inputs, edges=edges, unknown=unknown)
+
+
+def _of_the_writer(edge: ColumnEdge, changed: Table) -> bool:
+    """Whether an edge is about where rows of the changed table lie: Iceberg's writer keeps files nothing changes in."""
+    return edge.source.table == changed and edge.source.name in HIDDEN_COLUMNS
 
 
 def merge(readings: Iterable[Reading]) -> tuple[Reading, ...]:
