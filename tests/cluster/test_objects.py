@@ -6,7 +6,7 @@ import copy
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,10 +23,12 @@ WHOLE = (
     *("openmetadata.enabled=true", "openmetadata.image=example.org/om/server:2"),
     "openmetadata.opensearch.image=example.org/os/opensearch:3",
 )
-"""Everything that is off by default."""
+"""Everything that is off by default, but for Celery: its tasks start no pods."""
+CELERY = ("airflow.executor=CeleryExecutor", "spark.executors=0")
+CASES = [*((profile, WHOLE) for profile in PROFILES), ("production", (*WHOLE, *CELERY))]
 Template = Callable[..., subprocess.CompletedProcess[str]]
 
-every_profile = pytest.mark.parametrize("profile", PROFILES)
+every_profile = pytest.mark.parametrize(("profile", "more"), CASES, ids=[*PROFILES, "production-celery"])
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +37,12 @@ def schemas() -> Path:
 
 
 @every_profile
-def test_every_object_is_one_its_schema_allows(template: Template, schemas: Path, profile: str) -> None:
+def test_every_object_is_one_its_schema_allows(
+    template: Template, schemas: Path, profile: str, more: Sequence[str]
+) -> None:
     location = str(schemas / "{{ .ResourceKind }}{{ .KindSuffix }}.json")
     command = [str(programs.ensure(layout.default(), "kubeconform")), "-strict", "-summary", "-output", "json"]
-    rendered = template(profile, *WHOLE).stdout
+    rendered = template(profile, *more).stdout
     done = subprocess.run([*command, "-schema-location", location], input=rendered, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     said = json.loads(done.stdout)
@@ -55,10 +59,10 @@ def test_a_wrong_object_is_found(schemas: Path) -> None:
 
 @every_profile
 def test_the_api_server_would_take_every_object(
-    cluster: Cluster, namespace: str, render: Callable[..., list[Object]], profile: str
+    cluster: Cluster, namespace: str, render: Callable[..., list[Object]], profile: str, more: Sequence[str]
 ) -> None:
     """Strictly: an unknown field is an error, and so is what the namespace's Pod Security level warns of."""
-    objects = copy.deepcopy(render(profile, *WHOLE))
+    objects = copy.deepcopy(render(profile, *more))
     for pod in (one for one in objects if one["kind"] == "Pod"):
         # Its own account is not there in a rehearsal, and a pod's has to be.
         pod["spec"]["serviceAccountName"] = "default"
@@ -68,9 +72,9 @@ def test_the_api_server_would_take_every_object(
 
 
 @every_profile
-def test_an_auditor_has_nothing_to_say(template: Template, tmp_path: Path, profile: str) -> None:
+def test_an_auditor_has_nothing_to_say(template: Template, tmp_path: Path, profile: str, more: Sequence[str]) -> None:
     """checkov's rules for Kubernetes, but for those that tests/cluster/node/checks.py names with a reason."""
-    (tmp_path / "rendered.yaml").write_text(template(profile, *WHOLE).stdout, encoding="utf-8")
+    (tmp_path / "rendered.yaml").write_text(template(profile, *more).stdout, encoding="utf-8")
     command = [
         *checks.checkov(),
         *("--file", str(tmp_path / "rendered.yaml"), "--framework", "kubernetes", "--output", "json", "--quiet"),

@@ -349,6 +349,40 @@ def test_workers_ask_for_the_coordinators_own_pod(render: Render) -> None:
     assert service["spec"]["publishNotReadyAddresses"] is True
 
 
+CELERY = ("airflow.executor=CeleryExecutor", "secrets.outside=mine")
+
+
+def test_workers_of_celery_are_given_what_tasks_are_and_their_broker(render: Render) -> None:
+    found = dict(pods(render("trial", *CELERY)))
+    worker = found["Deployment/demo-airflow-worker"]
+    given = secrets_of(worker)
+    assert given["mine"] == {"celery.broker"}
+    assert given["demo-secrets"] == secrets_of(found["ConfigMap/demo-task/task.yaml"])["demo-secrets"]
+    assert worker["spec"]["initContainers"][-1]["command"][-2:] == ["airflow-worker", "spark"]
+    assert worker["spec"]["terminationGracePeriodSeconds"] > 600
+    (container,) = worker["spec"]["containers"]
+    assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
+    assert "ports" not in container
+    assert "serviceAccountToken" not in str(worker)
+
+
+def test_workers_of_celery_reach_what_tasks_reach_and_their_broker(render: Render) -> None:
+    objects = render("trial", *CELERY)
+    expected = {("airflow-worker", other, FACTS[other]["port"]) for other in FACTS["airflow"]["talks"]}
+    assert ways(objects) - ways(render()) == expected
+    policies = {one["metadata"]["name"]: one["spec"] for one in objects if one["kind"] == "NetworkPolicy"}
+    for name in ("demo-airflow", "demo-airflow-worker"):
+        outside = [rule["ports"] for rule in policies[name]["egress"] if "ipBlock" in rule["to"][0]]
+        assert outside == [[{"protocol": "TCP", "port": 6379}]]
+
+
+def test_celery_and_executors_as_pods_are_two_ways_to_run_spark(
+    template: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = template("trial", *CELERY, SPARK)
+    assert "spark.executors: " in done.stderr
+
+
 def test_every_pod_is_denied_by_default(render: Render) -> None:
     objects = render()
     (default,) = [one for one in objects if one["metadata"]["name"] == "demo-default"]

@@ -14,6 +14,7 @@ from lakehold.cluster.configure import Plan, certificates, plan, write
 from lakehold.cluster.declared import example
 from lakehold.cluster.pod import Mounted, executors_of, load, settings_of
 from lakehold.components.airflow import AIRFLOW, AIRFLOW_TASK
+from lakehold.components.airflow_worker import AIRFLOW_WORKER
 from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Component, Git, Site
 from lakehold.components.objectstore import OBJECTSTORE
@@ -118,7 +119,7 @@ def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
         "hosts": {"trino": "demo-trino"},
         "namespace": "lake",
     }
-    described |= {"ports": {"postgres": 5432}, "admin": "owner", "trinoWorkers": True}
+    described |= {"ports": {"postgres": 5432}, "admin": "owner", "trinoWorkers": True, "celery": 4}
     described |= {"spark": {"account": "demo", "executors": 0}, "git": {"url": ""}}
     (tmp_path / "cluster.json").write_text(json.dumps(described), encoding="utf-8")
     (tmp_path / "secrets").mkdir()
@@ -128,7 +129,7 @@ def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
     assert site.pods is not None
     assert (site.pods.namespace, str(site.pods.template)) == ("lake", "/etc/lakehold/task.yaml")
     assert (site.pods.executors, site.pods.git) == (None, None)
-    assert (site.pods.admin, site.pods.trino_workers) == ("owner", True)
+    assert (site.pods.admin, site.pods.trino_workers, site.pods.celery) == ("owner", True, 4)
     assert (site.ports["postgres"], site.ports["trino"]) == (5432, 18443)
 
 
@@ -179,6 +180,26 @@ def test_dags_come_from_a_repository_where_one_is_named() -> None:
     connection = json.loads(airflow_file("connections.json", site))["lakehold_git"]
     assert (connection["host"], connection["password"]) == ("https://git.example.org/a.git", "hush")
     assert "lakehold.pipelines.bundle.CheckoutBundle" in airflow_file("airflow.cfg", SITE)
+
+
+BROKER = "redis://:hush@broker.example.org:6379/0"
+
+
+def test_a_worker_of_celery_has_a_task_s_configuration_and_its_broker() -> None:
+    site = dataclasses.replace(with_pods(celery=8), secrets={**SITE.secrets, "celery.broker": BROKER})
+    files = plan(AIRFLOW_WORKER, site).files
+    text = files[Path("/var/lib/lakehold/conf/airflow/airflow.cfg")]
+    assert "executor = CeleryExecutor\n" in text
+    # Results are kept by the broker too: no worker needs Airflow's database.
+    assert text.count(BROKER) == 2
+    assert "worker_concurrency = 8\n" in text
+    assert not [word for word in ("fernet", "jwt_secret", "sql_alchemy", "secret_key") if word in text]
+    started = json.loads(files[layout.RUN / "airflow-worker.json"])
+    assert started["command"][-3:] == ["celery", "worker", "--skip-serve-logs"]
+    assert "/conf/airflow/worker" in started["environment"]["PYTHONPATH"]
+    services = plan(AIRFLOW, site).files[Path("/var/lib/lakehold/conf/airflow/airflow.cfg")]
+    assert "executor = CeleryExecutor\n" in services
+    assert "[kubernetes_executor]" not in services
 
 
 def properties_of(part: Component, site: Site) -> str:

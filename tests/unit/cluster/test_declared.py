@@ -11,6 +11,7 @@ from lakehold.cluster.declared import declared, example, mentioned
 from lakehold.cluster.values import SettingsPart
 from lakehold.components.model import Component, Site
 from lakehold.components.registry import COMPONENTS
+from lakehold.components.spark import SPARK
 
 FACTS = declared(COMPONENTS)["components"]
 
@@ -23,6 +24,7 @@ TALKS = {
     "trino-worker": {"postgres", "objectstore", "trino"},
     # Its processes have pods of their own and find each other by the API server.
     "airflow": {"postgres", "objectstore", "lineage", "trino", "airflow"},
+    "airflow-worker": {"postgres", "objectstore", "lineage", "trino", "airflow"},
 }
 
 
@@ -64,12 +66,16 @@ def test_what_a_component_is_told_by_a_setting_is_in_a_section_it_names() -> Non
     for section, keys in changed.items():
         for key, value in keys.items():
             before, after = with_setting(site, section), with_setting(site, section, **{key: value})
-            for name, part in CONFIGURED.items():
-                if configure.plan(part, after) != configure.plan(part, before):
+            for name, parts in CONFIGURED.items():
+                if any(configure.plan(part, after) != configure.plan(part, before) for part in parts):
                     assert section in FACTS[name]["settings"], (name, section, key)
 
 
-CONFIGURED = {**{part.name: part for part in COMPONENTS if part.processes}, **configure.WORKERS}
+CONFIGURED = {
+    **{part.name: [part] for part in COMPONENTS if part.processes},
+    **{name: [part] for name, part in configure.WORKERS.items()},
+}
+CONFIGURED["airflow-worker"].append(SPARK)
 """What a pod with this name is configured as."""
 
 
@@ -89,6 +95,8 @@ def test_a_setting_of_one_component_is_no_reason_to_start_all_of_them_again() ->
         "trino": ["catalog", "s3", "trino"],
         "trino-worker": ["catalog", "s3", "trino"],
         "airflow": ["airflow", "catalog", "s3"],
+        # It runs Spark in its own pod.
+        "airflow-worker": ["airflow", "catalog", "s3", "spark"],
     }  # fmt: skip
 
 
@@ -133,7 +141,7 @@ def test_a_job_waits_for_what_its_work_is_done_on() -> None:
 def test_only_who_shows_the_certificate_is_given_its_key() -> None:
     assert {name: facts["tls"] for name, facts in FACTS.items()} == {
         "postgres": "", "objectstore": "", "lineage": "client", "trino": "server", "trino-worker": "server",
-        "airflow": "client",
+        "airflow": "client", "airflow-worker": "client",
     }  # fmt: skip
 
 

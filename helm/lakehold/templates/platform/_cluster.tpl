@@ -17,6 +17,19 @@
 {{- if include "lakehold.workers" . }}
 - trino-worker
 {{- end }}
+{{- if include "lakehold.celery" . }}
+- airflow-worker
+{{- end }}
+{{- end }}
+
+{{/* Whether tasks are run by Celery's workers: "true" or nothing. */}}
+{{- define "lakehold.celery" -}}
+{{- if eq .Values.airflow.executor "CeleryExecutor" -}}
+{{- if gt (int .Values.spark.executors) 0 -}}
+{{- fail "spark.executors: a worker of Celery's runs many tasks and may start no pods: set 0, or airflow.executor to KubernetesExecutor" -}}
+{{- end -}}
+true
+{{- end -}}
 {{- end }}
 
 {{/* Whether Trino has workers: "true" or nothing. */}}
@@ -51,6 +64,7 @@
       "admin" .Values.postgres.outside.admin
       "trinoWorkers" (ne (include "lakehold.workers" .) "")
       "git" .Values.airflow.git
+      "celery" (ternary (int .Values.airflow.celery.concurrency) 0 (ne (include "lakehold.celery" .) ""))
     | toPrettyJson -}}
 {{- end }}
 

@@ -11,6 +11,9 @@
 {{- with .Values.openmetadata.database.host -}}
 {{- $_ := set $found "openmetadata" (dict "host" . "port" (int $.Values.openmetadata.database.port)) -}}
 {{- end -}}
+{{- if include "lakehold.celery" . -}}
+{{- $_ := set $found "broker" (dict "host" "" "port" (int .Values.airflow.celery.port)) -}}
+{{- end -}}
 {{- range $name, $url := $urls -}}
 {{- $host := regexReplaceAll "^https?://([^/]*).*$" $url "${1}" -}}
 {{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" | default (ternary "80" "443" (hasPrefix "http://" $url)) -}}
@@ -41,6 +44,7 @@
 {{- end -}}
 {{- if ne .Values.secrets.catalog "none" }}{{ $keys = append $keys (printf "catalog.%s" .Values.secrets.catalog) }}{{ end -}}
 {{- if and .Values.airflow.git.url .Values.airflow.git.token }}{{ $keys = append $keys "git.token" }}{{ end -}}
+{{- if include "lakehold.celery" . }}{{ $keys = append $keys "celery.broker" }}{{ end -}}
 {{- if .Values.openmetadata.enabled }}{{ $keys = append $keys "openmetadata.database" }}{{ end -}}
 {{- if and $keys (not (or .Values.secrets.outside .Values.secrets.existingSecret)) -}}
 {{- fail (printf "secrets.outside: name a Secret with what outside services want: %s" (join ", " $keys)) -}}
@@ -54,9 +58,10 @@
 {{- $wanted := .facts.secrets -}}
 {{- range $outside -}}
 {{- $users := dict
-      "catalog.credential" (list "trino" "trino-worker" "airflow")
-      "catalog.token" (list "trino" "trino-worker" "airflow")
-      "git.token" (list "airflow")
+      "catalog.credential" (list "trino" "trino-worker" "airflow" "airflow-worker")
+      "catalog.token" (list "trino" "trino-worker" "airflow" "airflow-worker")
+      "git.token" (list "airflow" "airflow-worker")
+      "celery.broker" (list "airflow" "airflow-worker")
 -}}
 {{- $used := has $.component (index $users . | default list) -}}
 {{- if $used }}{{ $wanted = append $wanted . }}{{ end -}}

@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehold.cluster import layout, pod
-from lakehold.components import spark_pods, trino_worker
+from lakehold.components import airflow_worker, spark_pods, trino_worker
 from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Process, Site, Task
 from lakehold.components.registry import COMPONENTS, component
 from lakehold.components.spark import SPARK_DRIVER
 from lakehold.errors import LakeholdError
 
-WORKERS: Mapping[str, Component] = {trino_worker.NAME: trino_worker.TRINO_WORKER}
+WORKERS: Mapping[str, Component] = {
+    trino_worker.NAME: trino_worker.TRINO_WORKER,
+    airflow_worker.NAME: airflow_worker.AIRFLOW_WORKER,
+}
 """Further nodes of a component: workloads of their own, without a Service."""
 _ONLY_HERE: Mapping[str, Component] = {layout.TASKS: AIRFLOW_TASK, spark_pods.NAME: SPARK_DRIVER, **WORKERS}
 """What only pods are configured as."""

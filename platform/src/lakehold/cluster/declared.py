@@ -6,7 +6,7 @@ environments and configuration files are made in the pod (:mod:`lakehold.cluster
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -14,13 +14,15 @@ from urllib.parse import urlsplit
 from lakehold.cluster import configure, layout, openmetadata, pod
 from lakehold.cluster.configure import WORKERS
 from lakehold.cluster.values import SettingsPart
-from lakehold.components import spark_pods
+from lakehold.components import airflow_worker, spark_pods
 from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Health, Http, Pods, Process, Site, Task
 from lakehold.components.spark import SPARK
 from lakehold.config.settings import Settings
 
 _SERVER, _CLIENT = "server", "client"
+_WITH: Mapping[str, tuple[Component, ...]] = {airflow_worker.NAME: (SPARK,)}
+"""What a pod is configured as besides: Celery's workers run Spark in their own pods."""
 _HOST = "host-of-"
 """Before a component's name it stands for its Service's; templates replace it by the beginning of all names."""
 
@@ -117,14 +119,14 @@ def _script(name: str) -> list[str]:
 
 
 def _component(name: str, part: Component, running: Sequence[Component], site: Site) -> dict[str, Any]:
-    text = mentioned(part, site)
+    text, others = mentioned(part, site), _WITH.get(name, ())
     return {
         "image": layout.IMAGES[part.name],
         "port": part.ports[""],
         "secrets": list(part.secrets),
         "tls": _tls(text, site),
-        "configured": [name],
-        "settings": sections(part, site),
+        "configured": [name, *(other.name for other in others)],
+        "settings": sorted({section for one in (part, *others) for section in sections(one, site)}),
         "talks": [other.name for other in running if site.hosts[other.name] in text],
         "init": [task.name for task in (*part.before, *part.after) if not task.shared],
         "waits": [task.name for task in part.before if task.shared and task.done is not None],
@@ -160,7 +162,7 @@ def _process(process: Process, part: Component, site: Site) -> dict[str, Any]:
     health = process.health(site)
     serves = isinstance(health, Http) and urlsplit(health.url).port == part.ports[""]
     return {
-        "serves": serves or len(part.processes) == 1,
+        "serves": serves or (len(part.processes) == 1 and not process.alive),
         "startSeconds": process.start_seconds,
         "stopSeconds": process.stop_seconds,
         "probe": probe(health, site),

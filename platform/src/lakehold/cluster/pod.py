@@ -59,6 +59,7 @@ def pods_of(described: Mapping[str, Any]) -> Pods:
         executors=executors_of(described["spark"]),
         admin=described["admin"],
         trino_workers=described["trinoWorkers"],
+        celery=int(described["celery"]),
         git=Git(url=git["url"], ref=git["ref"], dags=git["folder"], seconds=int(git["seconds"]))
         if git["url"]
         else None,

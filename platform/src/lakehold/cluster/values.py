@@ -135,6 +135,7 @@ class Outside(Part):
     objectstore: _Addresses = Field(default=["0.0.0.0/0"], description="Of an outside object store.")
     catalog: _Addresses = Field(default=["0.0.0.0/0"], description="Of an outside REST catalog.")
     openmetadata: _Addresses = Field(default=["0.0.0.0/0"], description="Of OpenMetadata's own PostgreSQL.")
+    broker: _Addresses = Field(default=["0.0.0.0/0"], description="Of Celery's broker.")
     git: _Addresses = Field(default=["0.0.0.0/0"], description="Of the repository with DAGs.")
 
 

@@ -45,8 +45,27 @@ class Git(Part):
     token: bool = Field(default=False, description="Whether it asks for a token.")
 
 
+class Celery(Part):
+    """With `CeleryExecutor`: workers that wait for tasks. The key `celery.broker` is their broker's address."""
+
+    workers: Replicated = Replicated(
+        replicas=2,
+        resources=Resources(requests=Amounts(cpu="500m", memory="2Gi"), limits=Amounts(cpu="2", memory="5Gi")),
+    )
+    concurrency: int = Field(default=4, ge=1, le=64, description="Tasks that a worker runs at the same time.")
+    port: int = Field(default=6379, ge=1, le=65535, description="Port of the broker, which is a Redis or Valkey.")
+    drain_seconds: int = Field(
+        default=600, ge=60, le=86400, description="How long a worker that is to end may work on what it has begun."
+    )
+
+
 class Airflow(Part):
     """Airflow."""
+
+    executor: Literal["KubernetesExecutor", "CeleryExecutor"] = Field(
+        default="KubernetesExecutor", description="A pod for each task, or workers that run many."
+    )
+    celery: Celery = Celery()
 
     git: Git = Git()
 

@@ -51,11 +51,12 @@ def _files(site: Site) -> list[ConfigFile]:
         ConfigFile(path="webserver_config.py", text=_WEBSERVER_CONFIG),
         ConfigFile(path="scheduler/airflow_local_settings.py", text=_SCHEDULER_SETTINGS.format(imports=imports)),
         ConfigFile(path="dag-processor/airflow_local_settings.py", text=_DAG_PROCESSOR_SETTINGS),
-        *_for_tasks(site),
+        *for_tasks(site),
     ]
 
 
-def _for_tasks(site: Site) -> list[ConfigFile]:
+def for_tasks(site: Site) -> list[ConfigFile]:
+    """Tell tasks about the platform."""
     return [
         ConfigFile(path="platform.json", text=platform_of(site).dumps()),
         ConfigFile(path="connections.json", text=connections(site)),
@@ -63,7 +64,7 @@ def _for_tasks(site: Site) -> list[ConfigFile]:
 
 
 def _task_files(site: Site) -> list[ConfigFile]:
-    return [ConfigFile(path="airflow.cfg", text=render(task_config(site))), *_for_tasks(site)]
+    return [ConfigFile(path="airflow.cfg", text=render(task_config(site))), *for_tasks(site)]
 
 
 def environment(site: Site) -> dict[str, str]:
@@ -79,7 +80,7 @@ def environment(site: Site) -> dict[str, str]:
     }
 
 
-def _with_settings(of: str) -> Callable[[Site], dict[str, str]]:
+def with_settings(of: str) -> Callable[[Site], dict[str, str]]:
     """Let a process read the ``airflow_local_settings`` in this folder of the configuration."""
 
     def environment_of(site: Site) -> dict[str, str]:
@@ -94,7 +95,8 @@ def _api_environment(site: Site) -> dict[str, str]:
     return {**environment(site), **({"FORWARDED_ALLOW_IPS": "*"} if site.pods else {})}
 
 
-def _airflow(site: Site, *arguments: str) -> list[str]:
+def airflow(site: Site, *arguments: str) -> list[str]:
+    """Return a command of Airflow's."""
     return [str(site.pythons["airflow"]), "-m", "airflow", *arguments]
 
 
@@ -177,7 +179,7 @@ AIRFLOW = Component(
     processes=(
         Process(
             name="airflow-api",
-            command=lambda site: _airflow(site, "api-server", *(["--proxy-headers"] if site.pods else [])),
+            command=lambda site: airflow(site, "api-server", *(["--proxy-headers"] if site.pods else [])),
             environment=_api_environment,
             # The tasks' part of the API is made on its first request, which takes seconds: no task shall wait for it.
             health=lambda site: Http(url=f"http://{site.itself}:{site.ports['airflow']}/execution/health"),
@@ -187,8 +189,8 @@ AIRFLOW = Component(
         Process(
             name="airflow-scheduler",
             # The log server would listen on every address; all log files are on this machine anyway.
-            command=lambda site: _airflow(site, "scheduler", "--skip-serve-logs"),
-            environment=_with_settings("scheduler"),
+            command=lambda site: airflow(site, "scheduler", "--skip-serve-logs"),
+            environment=with_settings("scheduler"),
             health=lambda site: _heartbeat(site, "scheduler"),
             alive=_beats("scheduler"),
             memory_mb=600,
@@ -196,8 +198,8 @@ AIRFLOW = Component(
         ),
         Process(
             name="airflow-dag-processor",
-            command=lambda site: _airflow(site, "dag-processor"),
-            environment=_with_settings("dag-processor"),
+            command=lambda site: airflow(site, "dag-processor"),
+            environment=with_settings("dag-processor"),
             health=lambda site: _heartbeat(site, "dag_processor"),
             alive=_beats("dag_processor"),
             memory_mb=350,
@@ -205,7 +207,7 @@ AIRFLOW = Component(
         ),
         Process(
             name="airflow-triggerer",
-            command=lambda site: _airflow(site, "triggerer", "--skip-serve-logs"),
+            command=lambda site: airflow(site, "triggerer", "--skip-serve-logs"),
             environment=environment,
             health=lambda site: _heartbeat(site, "triggerer"),
             alive=_beats("triggerer"),
@@ -231,7 +233,7 @@ AIRFLOW_TASK = replace(
     secrets=_TASK_SECRETS,
     files=_task_files,
     # Airflow's executor brings the command; this one shows by hand what a task would find.
-    before=(Task(name="airflow-task", command=lambda site: _airflow(site, "info"), environment=environment),),
+    before=(Task(name="airflow-task", command=lambda site: airflow(site, "info"), environment=environment),),
     processes=(),
 )
 """In a cluster, what a pod with a single task is given: Airflow's folders, and none of its services' keys."""

@@ -14,6 +14,8 @@ from lakehold.config import posting
 
 Config = Mapping[str, Mapping[str, object]]
 
+BROKER = "celery.broker"
+"""The secret with the broker's whole address; never generated."""
 LOGS_CONNECTION = "lakehold_logs"
 """The connection by which logs are kept in the store, in a cluster."""
 GIT_CONNECTION = "lakehold_git"
@@ -50,7 +52,8 @@ def config(site: Site) -> Config:
         },
         "scheduler": _scheduler(site),
         "workers": _workers(site),
-        **({"kubernetes_executor": _pods(site.pods)} if site.pods else {}),
+        **({"kubernetes_executor": _pods(site.pods)} if site.pods and not site.pods.celery else {}),
+        **_celery(site),
         "dag_processor": _dag_processor(site),
         "openlineage": _openlineage(site),
         "secrets": _secrets(site),
@@ -74,6 +77,11 @@ def task_config(site: Site) -> Config:
     }
 
 
+def worker_config(site: Site) -> Config:
+    """Sections for a Celery worker: those of a task, and where it is given tasks."""
+    return {**task_config(site), **_celery(site)}
+
+
 def render(sections: Config) -> str:
     """Write sections as ``airflow.cfg``; ``%`` is doubled because Airflow interpolates values."""
     blocks = []
@@ -88,7 +96,7 @@ def _core(site: Site) -> dict[str, object]:
     return {
         "dags_folder": site.checkout / airflow.dags,
         "plugins_folder": site.data("airflow") / "plugins",
-        "executor": "KubernetesExecutor" if site.pods else "LocalExecutor",
+        "executor": _executor(site),
         "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "parallelism": airflow.parallelism,
         "max_active_tasks_per_dag": max(16, airflow.parallelism),
@@ -97,6 +105,30 @@ def _core(site: Site) -> dict[str, object]:
         "execution_api_server_url": f"{url(site)}/execution/",
         # The default asks DNS for a full name, which can take seconds on a machine without a network.
         "hostname_callable": "socket.gethostname",
+    }
+
+
+def _executor(site: Site) -> str:
+    if site.pods is None:
+        return "LocalExecutor"
+    return "CeleryExecutor" if site.pods.celery else "KubernetesExecutor"
+
+
+def _celery(site: Site) -> Config:
+    """How services and workers find each other: a broker that also keeps results, so that no worker has a database."""
+    if not (site.pods and site.pods.celery):
+        return {}
+    broker = site.secrets[BROKER]
+    return {
+        "celery": {
+            "broker_url": broker,
+            "result_backend": broker,
+            "worker_concurrency": site.pods.celery,
+            # One that waits behind another on a busy worker could run on an idle one.
+            "worker_prefetch_multiplier": 1,
+        },
+        # What runs longer than this is taken for lost and started a second time.
+        "celery_broker_transport_options": {"visibility_timeout": 7 * 24 * 3600},
     }
 
 

@@ -58,6 +58,8 @@ class Pods:
     trino_workers: bool = False
     """Whether Trino's queries run on nodes besides the coordinator, and not on it."""
     git: Git | None = None
+    celery: int = 0
+    """How many tasks a Celery worker runs at once; 0: there are none, and every task has a pod of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
