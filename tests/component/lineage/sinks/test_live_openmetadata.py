@@ -40,6 +40,10 @@ class Live:
     def publishing(self, graph: Lineage) -> AbstractContextManager[None]:
         return publishing(graph.connection.info.dsn, self.url, token=self.token, seconds=30, service=self.service)
 
+    @property
+    def spoken(self) -> dialect.Dialect:
+        return dialect.of(self.client.get("/system/version").raise_for_status().json()["version"])
+
     def table(self, name: str) -> str:
         return fqn(self.service, "lakehouse", *name.split("."))
 
@@ -85,6 +89,17 @@ def live(server: tuple[str, str]) -> Iterator[Live]:
 
 
 @pytest.fixture
+def ann(live: Live) -> Iterator[None]:
+    """A user of that name; one who was there before stays."""
+    if live.client.get("/users/name/ann").is_success:
+        yield
+        return
+    made = live.client.put("/users", json={"name": "ann", "email": "ann@example.com"}).raise_for_status()
+    yield
+    live.client.delete(f"/users/{made.json()['id']}", params={"hardDelete": True}).raise_for_status()
+
+
+@pytest.fixture
 def graph(live: Live, request: pytest.FixtureRequest) -> Iterator[Lineage]:
     """Where no server is named, no PostgreSQL is started either."""
     assert live
@@ -103,9 +118,14 @@ def test_the_graph_arrives(live: Live, graph: Lineage) -> None:
     graph.connection.execute("UPDATE field SET description = 'In minutes' WHERE name = 'mean_delay'")
     sql = 'INSERT INTO gold.delays SELECT avg(arr_delay) AS "größe" -- it\'s 100 %'
     graph.statement("dbt:delays", "gold.delays", sql)
+    graph.node(column("gold.late").table, "view")
+    graph.field(column("gold.late.n"))
+    graph.statement("dbt:late", "gold.late", "SELECT count(*) AS n FROM gold.delays")
     with live.publishing(graph):
         told(graph, SECONDS)
     nothing_refused(graph)
+    view = live.read("/tables", live.table("gold.late"), fields=live.spoken.view_text)
+    assert (view["tableType"], view[live.spoken.view_text]) == ("View", "SELECT count(*) AS n FROM gold.delays")
     table = live.read("/tables", live.table("gold.delays"))
     assert (table["description"], table["tableType"]) == ("Mean delays", "Iceberg")
     columns = {one["name"]: (one["dataType"], one.get("description")) for one in table["columns"]}
@@ -123,7 +143,8 @@ def test_the_graph_arrives(live: Live, graph: Lineage) -> None:
     assert list(live.above("bronze.flights")) == [fqn(f"{live.service}_files", "landing/flights")]
 
 
-def test_a_pipeline_and_how_its_run_went_arrive(live: Live, graph: Lineage) -> None:
+@pytest.mark.usefixtures("ann")
+def test_a_pipeline_its_owner_and_how_its_run_went_arrive(live: Live, graph: Lineage) -> None:
     graph.edges("flights_daily.silver.join", EDGES)
     graph.dag_run({"load": ["check"], "check": []}, {"load": "success", "check": "failed"})
     graph.connection.execute("UPDATE edge SET last_run = %s", (DAG_RUN,))
@@ -133,10 +154,14 @@ def test_a_pipeline_and_how_its_run_went_arrive(live: Live, graph: Lineage) -> N
         told(graph, SECONDS)
     nothing_refused(graph)
     name = fqn(f"{live.service}_airflow", "flights_daily")
-    pipeline = live.read("/pipelines", name, fields="tasks,pipelineStatus,tags")
+    pipeline = live.read("/pipelines", name, fields=f"tasks,pipelineStatus,tags,{live.spoken.owners}")
     assert {task["name"]: task.get("downstreamTasks") for task in pipeline["tasks"]} == {"load": ["check"], "check": []}
     assert pipeline["description"] == "The main job."
     assert [tag["tagFQN"] for tag in pipeline["tags"]] == ["Airflow.main"]
+    owner = pipeline[live.spoken.owners]
+    owners = {one["name"] for one in (owner if isinstance(owner, list) else [owner])}
+    assert owners
+    assert owners <= {"airflow", "ann"}  # who of these the server knows
     status = pipeline["pipelineStatus"]
     assert (status["executionStatus"], status["timestamp"]) == ("Successful", int(BEGIN.timestamp() * 1000))
     tasks = {task["name"]: task["executionStatus"] for task in status["taskStatus"]}
@@ -212,10 +237,9 @@ def test_an_emptied_catalog_is_filled_again(live: Live, graph: Lineage) -> None:
 
 
 def test_what_people_wrote_stays(live: Live, graph: Lineage) -> None:
-    """The publisher is a bot: a description that is there is not replaced, nor an owner or tag taken away."""
+    """The publisher is a bot, so a description that is there is not replaced."""
     graph.edges("dbt:delays", EDGES)
     graph.connection.execute("UPDATE node SET description = 'Ours' WHERE name = 'gold.delays'")
-    spoken = dialect.of(live.client.get("/system/version").json()["version"])
     with live.publishing(graph):
         told(graph, SECONDS)
         table = live.read("/tables", live.table("gold.delays"))["id"]
@@ -228,6 +252,6 @@ def test_what_people_wrote_stays(live: Live, graph: Lineage) -> None:
         graph.changed_node("gold.delays")
         told(graph, SECONDS)
     nothing_refused(graph)
-    found = live.read("/tables", live.table("gold.delays"), fields=spoken.owners)
+    found = live.read("/tables", live.table("gold.delays"))
     assert found["description"] == "Theirs"
     assert "flights" in {one["name"] for one in found["columns"]}
