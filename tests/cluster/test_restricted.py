@@ -25,10 +25,16 @@ RIGHTS = {
     "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": WHO}],
 }
 """What a cluster's owner gives whoever is to look after a namespace, by Kubernetes' own role."""
-FEW = {"resources": {"requests": {"cpu": "10m"}}}
+
+
+def _asks(cpu: str) -> dict[str, object]:
+    return {"resources": {"requests": {"cpu": cpu}}}
+
+
 LITTLE = {
-    **dict.fromkeys(("setup", "postgres", "objectstore", "trino", "lineage"), FEW),
-    "airflow": dict.fromkeys(("api", "scheduler", "dagProcessor", "triggerer", "task"), FEW),
+    **dict.fromkeys(("setup", "postgres", "objectstore", "lineage"), _asks("30m")),
+    "trino": _asks("200m"),
+    "airflow": dict.fromkeys(("api", "scheduler", "dagProcessor", "triggerer", "task"), _asks("60m")),
 }
 """The other installation asks for most of two cores."""
 
