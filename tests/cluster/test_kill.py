@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import pytest
 from fingerprints import fingerprints
 from lakehold.pipelines.client import TaskState
 from real_cluster import Installation
-from runs import Runs
+from runs import DAY, Runs
 from waiting import wait_for
 
 TASKS = "app.kubernetes.io/component=airflow-task"
 NOW = ("--grace-period=1", "--wait=false")
 """Killed a second after it was told. (A pod that is taken from the API by force may meet the one that follows it.)"""
+_JAVA = """
+import pathlib, sys
+sys.exit(not any(one.read_text() == "java\\n" for one in pathlib.Path("/proc").glob("[0-9]*/comm")))
+"""
+SPARK = ("bronze.load", "silver.join")
 
 
-def _tasks_pods(installation: Installation) -> list[str]:
-    found = installation.cluster.objects("pods", "--namespace", installation.namespace, "--selector", TASKS)
+def _at_work(installation: Installation, task: str = "") -> list[str]:
+    """The pods of tasks, or of one, that are at work."""
+    labels = ",".join([TASKS, *([f"task_id={task}"] if task else [])])
+    found = installation.cluster.objects("pods", "--namespace", installation.namespace, "--selector", labels)
     return [
         pod["metadata"]["name"]
         for pod in found
         if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
     ]
+
+
+def _is_driver(installation: Installation, pod: str) -> bool:
+    """Whether Spark has been started in a task's pod."""
+    asked = ("/usr/bin/python3.11", "-I", "-S", "-c", _JAVA)
+    return installation.kubectl("exec", pod, "--container", "base", "--", *asked, check=False).returncode == 0
 
 
 def test_every_pod_may_be_killed_during_a_run(day: tuple[Installation, list[TaskState]]) -> None:
@@ -52,8 +66,25 @@ def test_a_task_s_pod_may_be_killed(day: tuple[Installation, list[TaskState]]) -
     killed = 0
     while killed < 3:
         runs.ensure_under_way()
-        for name in _tasks_pods(installation)[:1]:
+        for name in _at_work(installation)[:1]:
             installation.kubectl("delete", "pod", name, *NOW, check=False)
             killed += 1
     runs.end()
+    assert fingerprints(installation) == before
+
+
+@pytest.mark.parametrize("task", SPARK)
+def test_a_spark_driver_may_be_killed(day: tuple[Installation, list[TaskState]], task: str) -> None:
+    """Spark's driver is in its task's pod, which begins again."""
+    installation, _ = day
+    before = fingerprints(installation)
+    run = installation.start(DAY)
+
+    def killed() -> bool:
+        drivers = [pod for pod in _at_work(installation, task) if _is_driver(installation, pod)]
+        return any(installation.kubectl("delete", "pod", pod, *NOW, check=False).returncode == 0 for pod in drivers)
+
+    wait_for(killed, 900, f"{task} has a driver, which is killed")
+    [again] = [one for one in installation.finish(run) if one.name == task]
+    assert again.attempt > 1
     assert fingerprints(installation) == before
