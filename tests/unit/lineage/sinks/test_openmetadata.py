@@ -107,6 +107,14 @@ def test_what_airflow_says_of_tasks_may_be_anything() -> None:
     assert [task.get("downstreamTasks") for task in payload["tasks"]] == [None, ["check"]]
 
 
+def test_a_task_of_a_group_is_shown_by_its_whole_name() -> None:
+    tasks = {"gold.gate": {"ui_label": "gate"}, "gate": {"ui_label": "The gate"}, "plain": {}}
+    run = DagRun(run_id="r", dag="d", state="COMPLETE", started_at=AT, ended_at=None, tasks=tasks)
+    payload = payloads.pipeline("s", run, NEW, airflow_url="", owners=[], tags=[])
+    shown = {task["name"]: task.get("displayName") for task in payload["tasks"]}
+    assert shown == {"gold.gate": None, "gate": "The gate", "plain": None}
+
+
 def field(name: str, type_: str = "int") -> Field:
     return Field(name=name, type=type_, description="")
 
