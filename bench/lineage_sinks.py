@@ -198,7 +198,7 @@ def sinks(client: httpx.Client) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in client.get("/api/v1/sinks").raise_for_status().json()["sinks"]}
 
 
-def wait(condition: Callable[[], bool], memory: Memory, seconds: float = 1200) -> float:
+def wait(condition: Callable[[], bool], memory: Memory, seconds: float = 3600) -> float:
     """Wait, sampling memory; return the seconds."""
     began = time.monotonic()
     while not condition():

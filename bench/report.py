@@ -28,6 +28,10 @@ PARTS = (
     "gates",
     "maintenance",
     "lineage",
+    "lineage_kills",
+    "lineage_graph",
+    "lineage_backlog",
+    "lineage_sinks",
     "lineage_outage",
     "lineage_malformed",
 )
@@ -151,10 +155,59 @@ def maintenance_rows(worn: Numbers) -> list[Row]:
     ]
 
 
-def lineage_rows(lineage: Numbers) -> list[Row]:
-    """Durable acknowledgements."""
+def lineage_rows(lineage: Numbers, kills: Numbers) -> list[Row]:
+    """Durable acknowledgements, also when processes are killed."""
     promised = {"events_per_second": "at least 2,000", "refused": "none", "p99_ms": "under 50"}
-    return [(name.replace("_", " "), str(value), promised.get(name, "")) for name, value in lineage.items()]
+    killed = ", ".join(f"{kind} {count} times" for kind, count in kills["kills"].items())
+    return [
+        *((name.replace("_", " "), str(value), promised.get(name, "")) for name, value in lineage.items()),
+        (
+            f"`kill -9` at random moments: {killed}",
+            f"{kills['acknowledged']:,} events acknowledged, {kills['there_once']:,} there once",
+            "each that was acknowledged is there once",
+        ),
+    ]
+
+
+def graph_rows(graph: Numbers, backlog: Numbers, sinks: Numbers) -> list[Row]:
+    """Questions to a large graph, and how what arrives gets into it and on to others."""
+    shown = graph["show"]
+    hour = f"{sinks['events']:,} events, {sinks['megabytes']:,} MB"
+    return [
+        *(
+            (
+                f"`show` at depth 3 in {graph['edges']:,} edges: {kind}",
+                f"p50 {numbers['p50_ms']} ms, p99 {numbers['p99_ms']} ms",
+                f"under {graph['promised_ms']} ms",
+            )
+            for kind, numbers in shown.items()
+        ),
+        (
+            f"Worked into the graph: events a second, of {backlog['arrival_per_second']} that arrive at full load",
+            f"{backlog['worked_in_per_second']} ({backlog['times_arrival']} times)",
+            "at least as many",
+        ),
+        (
+            f"Sinks that were away ({hour}): told, an OpenLineage endpoint",
+            f"{sinks['openlineage_times_arrival']} times as fast as it arrives",
+            "at least 10",
+        ),
+        (
+            "— and a fake OpenMetadata, as slow as a live 1.2",
+            f"{sinks['fake_openmetadata_times_arrival']} times",
+            "at least 10",
+        ),
+        (
+            "— lost, out of order",
+            f"{sinks['lost']}, {sinks['out_of_order']}",
+            "none",
+        ),
+        (
+            "— memory of the service: before, while they are away, in all",
+            ", ".join(f"{sinks[f'memory_mb_{when}']} MB" for when in ("before", "most_while_away", "most")),
+            "flat",
+        ),
+    ]
 
 
 def emitter_rows(outage: Numbers, malformed: Numbers) -> list[Row]:
@@ -200,9 +253,10 @@ Absolute numbers depend on the machine and on what else it does; ratios were mea
 {tables}
 How: `bench/stack.py` (start, memory, a day's run, dbt), `bench/airflow.py` (the same DAGs with our settings and with
 Airflow's own, one after the other), `bench/gates.py`, `bench/publishing.py`, `bench/rest_writers.py`,
-`bench/maintenance.py`, `bench/lineage.py`, `bench/lineage_outage.py` and `bench/lineage_malformed.py`. Each explains
-itself with `--help`; those of gates, publishing, maintenance, outages and malformed events fail when a promise is
-broken, and then this page is not written.
+`bench/maintenance.py` and those of lineage: `bench/lineage.py`, `bench/lineage_kills.py`, `bench/lineage_graph.py`,
+`bench/lineage_backlog.py`, `bench/lineage_sinks.py`, `bench/lineage_outage.py` and `bench/lineage_malformed.py`. Each
+explains itself with `--help`; all but those of the platform, Airflow and the lineage service's speed fail when a
+promise is broken, and then this page is not written.
 """
 
 
@@ -218,7 +272,8 @@ def main() -> None:
         "The platform": platform_rows(numbers["stack"], numbers["airflow"]),
         "Audit before publish": publishing_rows(numbers["publishing"], numbers["rest_writers"], numbers["gates"]),
         "Maintenance": maintenance_rows(numbers["maintenance"]),
-        "Lineage service": lineage_rows(numbers["lineage"]),
+        "Lineage service": lineage_rows(numbers["lineage"], numbers["lineage_kills"]),
+        "Lineage's graph": graph_rows(numbers["lineage_graph"], numbers["lineage_backlog"], numbers["lineage_sinks"]),
         "Lineage's emitters": emitter_rows(numbers["lineage_outage"], numbers["lineage_malformed"]),
     }
     PAGE.write_text(page(sections, before, kept), encoding="utf-8")

@@ -42,14 +42,16 @@ def registry() -> Iterator[Registry]:
             state.requests.append((self.path, wanted))
             status = state.statuses.pop(0) if state.statuses else 200
             body = state.files.get(self.path, b"")
+            begin = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and state.ranges else 0
             if self.path not in state.files and status == 200:
                 status = 404
+            if status == 200 and begin and begin >= len(body):
+                status = 416
             if status != 200:
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            begin = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and state.ranges else 0
             self.send_response(206 if begin else 200)
             self.send_header("Content-Length", str(len(body) - begin))
             self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")

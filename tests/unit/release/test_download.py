@@ -109,6 +109,14 @@ def test_an_endless_answer_is_cut_short(registry: Registry, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_ends_before_the_pinned_size_is_said_to(registry: Registry, tmp_path: Path) -> None:
+    registry.files["/thing"] = BODY
+    with pytest.raises(ArtifactError, match=f"has no more than {len(BODY)} of the pinned {len(BODY) + 5} bytes"):
+        fetched(registry, tmp_path / "f", wanted(size=len(BODY) + 5))
+    assert list(tmp_path.iterdir()) == []
+    assert registry.downloads("/thing") == 2
+
+
 def test_a_missing_file_is_said_at_once(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="answered 404"):
         fetched(registry, tmp_path / "f")

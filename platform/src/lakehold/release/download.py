@@ -142,6 +142,9 @@ def _append(wanted: Wanted, address: str, get: Get, part: Path, moved: Callable[
         have = 0
     response = get(address, {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {})
     try:
+        if have and response.status_code == 416:
+            part.unlink()
+            raise _wrong_length(wanted, f"has no more than {have} of the pinned {wanted.size} bytes")
         if response.status_code not in (200, 206):
             raise _refused(wanted, address, response.status_code)
         if have and response.status_code == 200:
@@ -162,11 +165,15 @@ def _append(wanted: Wanted, address: str, get: Get, part: Path, moved: Callable[
         raise _InterruptedError(f"the connection ended after {have} of {wanted.size} bytes")
     if have > wanted.size:
         part.unlink()
-        raise ArtifactError(
-            f"{wanted.name}: {wanted.filename} is longer than the pinned {wanted.size} bytes; it was not used.",
-            why=f"expected sha256 {wanted.sha256}",
-            remedy="do not trust the registry or the mirror that sent it",
-        )
+        raise _wrong_length(wanted, f"is longer than the pinned {wanted.size} bytes")
+
+
+def _wrong_length(wanted: Wanted, how: str) -> ArtifactError:
+    return ArtifactError(
+        f"{wanted.name}: {wanted.filename} {how}; it was not used.",
+        why=f"expected sha256 {wanted.sha256}",
+        remedy="do not trust the registry or the mirror that sent it",
+    )
 
 
 def _write(write: Callable[[bytes], int], piece: bytes) -> None:
