@@ -3,7 +3,8 @@
     python bench/lineage_kills.py [--kills 50] [--seed 5]
 
 Starts PostgreSQL and the service as `lakehold up` does, in a state directory of its own that is removed afterwards; its
-supervisor starts again what was killed. Eight senders send as fast as they are answered, and try again what was not.
+supervisor starts again what was killed. `--kills` counts those of the service and of PostgreSQL; the graph's process, a
+child of the service, is killed besides. Eight senders send as fast as they are answered, and try again what was not.
 After each kill (always -9) they have to get on before the next. Promised: every acknowledged event is there once, and
 the graph behind comes to say what the events do.
 """
@@ -78,10 +79,12 @@ def kill(running: Running, senders: Senders, chance: random.Random) -> str:
 
 
 def measure(running: Running, database: str, kills: int, chance: random.Random) -> dict[str, object]:
-    """Kill so many times; the numbers, or AssertionError when something is missing, twice or different."""
+    """Kill both so many times; the numbers, or AssertionError when something is missing, twice or different."""
     senders = Senders(running, _SENDERS)
     try:
-        killed = Counter(kill(running, senders, chance) for _ in range(kills))
+        killed: Counter[str] = Counter()
+        while killed["service"] + killed["postgres"] < kills:
+            killed[kill(running, senders, chance)] += 1
         senders.progress()
     finally:
         senders.stop()
