@@ -39,7 +39,7 @@ def _run(site: Site) -> Path:
 
 
 def _java(site: Site) -> dict[str, str]:
-    # Releases before 1.5 have no setting for the address they listen on; Dropwizard reads any from a property.
+    # Older releases have no setting for the address they listen on; Dropwizard reads any from a property.
     listen = [f"-Ddw.server.{kind}Connectors[0].bindHost={site.host}" for kind in ("application", "admin")]
     heap = site.settings.openmetadata.heap
     return {
@@ -173,4 +173,4 @@ if [ -e bootstrap/openmetadata-ops.sh ]; then
 fi
 exec /bin/bash bootstrap/bootstrap_storage.sh migrate-all
 """
-"""Tables and search indexes, before the first start and after each new release; the second one is up to 1.2."""
+"""Tables and search indexes, before the first start and after each new release; 1.2 has only the second script."""
