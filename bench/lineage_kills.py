@@ -29,6 +29,7 @@ sys.path[:0] = [str(BENCH), str(BENCH.parent / "tests" / "harness")]
 
 from lineage_graph import installation  # noqa: E402 - found by the line above
 from lineage_senders import Senders, check_all_there, check_graph  # noqa: E402 - found by the line above
+from listening import listener  # noqa: E402 - found by the line above
 
 _SENDERS = 8
 _LONGEST_WAIT = 2.0
@@ -51,20 +52,10 @@ class Running:
             trust_env=False,
         )
 
-    def listener(self, component: str) -> psutil.Process | None:
-        """Return the process that listens on the component's port; None while there is none."""
-        found = (
-            connection.pid
-            for connection in psutil.net_connections("tcp4")
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == self.ports[component]
-        )
-        pid = next((pid for pid in found if pid), None)
-        return psutil.Process(pid) if pid else None
-
     def victim(self, kind: str) -> psutil.Process | None:
         """Return the process of this kind; None while there is none."""
-        listener = self.listener("postgres" if kind == "postgres" else "lineage")
-        return next(iter(listener.children()), None) if listener and kind == "graph" else listener
+        found = listener(self.ports["postgres" if kind == "postgres" else "lineage"])
+        return next(iter(found.children()), None) if found and kind == "graph" else found
 
 
 def kill(running: Running, senders: Senders, chance: random.Random) -> str:
