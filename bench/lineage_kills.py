@@ -3,7 +3,8 @@
     python bench/lineage_kills.py [--kills 50] [--seed 5]
 
 Starts PostgreSQL and the service as `lakehold up` does, in a state directory of its own that is removed afterwards; its
-supervisor starts again what was killed. Eight senders send as fast as they are answered, and try again what was not.
+supervisor starts again what was killed. `--kills` counts those of the service and of PostgreSQL; the graph's process, a
+child of the service, is killed besides. Eight senders send as fast as they are answered, and try again what was not.
 After each kill (always -9) they have to get on before the next. Promised: every acknowledged event is there once, and
 the graph behind comes to say what the events do.
 """
@@ -28,6 +29,7 @@ sys.path[:0] = [str(BENCH), str(BENCH.parent / "tests" / "harness")]
 
 from lineage_graph import installation  # noqa: E402 - found by the line above
 from lineage_senders import Senders, check_all_there, check_graph  # noqa: E402 - found by the line above
+from listening import listener  # noqa: E402 - found by the line above
 
 _SENDERS = 8
 _LONGEST_WAIT = 2.0
@@ -50,20 +52,10 @@ class Running:
             trust_env=False,
         )
 
-    def listener(self, component: str) -> psutil.Process | None:
-        """Return the process that listens on the component's port; None while there is none."""
-        found = (
-            connection.pid
-            for connection in psutil.net_connections("tcp4")
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == self.ports[component]
-        )
-        pid = next((pid for pid in found if pid), None)
-        return psutil.Process(pid) if pid else None
-
     def victim(self, kind: str) -> psutil.Process | None:
         """Return the process of this kind; None while there is none."""
-        listener = self.listener("postgres" if kind == "postgres" else "lineage")
-        return next(iter(listener.children()), None) if listener and kind == "graph" else listener
+        found = listener(self.ports["postgres" if kind == "postgres" else "lineage"])
+        return next(iter(found.children()), None) if found and kind == "graph" else found
 
 
 def kill(running: Running, senders: Senders, chance: random.Random) -> str:
@@ -78,10 +70,12 @@ def kill(running: Running, senders: Senders, chance: random.Random) -> str:
 
 
 def measure(running: Running, database: str, kills: int, chance: random.Random) -> dict[str, object]:
-    """Kill so many times; the numbers, or AssertionError when something is missing, twice or different."""
+    """Kill both so many times; the numbers, or AssertionError when something is missing, twice or different."""
     senders = Senders(running, _SENDERS)
     try:
-        killed = Counter(kill(running, senders, chance) for _ in range(kills))
+        killed: Counter[str] = Counter()
+        while killed["service"] + killed["postgres"] < kills:
+            killed[kill(running, senders, chance)] += 1
         senders.progress()
     finally:
         senders.stop()

@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "tests" / "harness"))
 
 import malformed  # noqa: E402 - the tests' own, found by the line before
+from listening import service  # noqa: E402 - beside this file
 
 ANSWERS = {201, 204, 207, 400}
 GOOD_EVERY = 500
@@ -77,7 +77,7 @@ def measure(state: Path, bodies: int, senders: int) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {(state / 'secrets' / 'lineage.token').read_text().strip()}"}
     url = f"http://127.0.0.1:{port}"
     with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
-        server = _server(port)
+        server = service(port)
         before, began = server.memory_info().rss, time.monotonic()
         with ThreadPoolExecutor(senders) as pool:
             done = list(pool.map(lambda seed: send(client, seed, -(-bodies // senders)), range(senders)))
@@ -95,13 +95,6 @@ def measure(state: Path, bodies: int, senders: int) -> dict[str, Any]:
             "rss_mb_before": round(before / 1e6),
             "rss_mb_after": round(server.memory_info().rss / 1e6),
         }
-
-
-def _server(port: int) -> psutil.Process:
-    for connection in psutil.net_connections("tcp"):
-        if connection.laddr and connection.laddr[1] == port and connection.status == psutil.CONN_LISTEN:
-            return psutil.Process(connection.pid)
-    raise SystemExit(f"nothing listens on port {port}")
 
 
 def main() -> None:

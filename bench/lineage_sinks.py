@@ -37,6 +37,7 @@ sys.path.insert(0, str(CHECKOUT / "tests" / "harness"))
 
 from fake_openmetadata import TOKEN, FakeOpenMetadata  # noqa: E402 - the harness is no package
 from faulty_http import Answer, FaultyServer, Request  # noqa: E402
+from listening import service  # noqa: E402 - beside this file
 
 TASKS_A_MINUTE = 394
 EVENTS_A_TASK = 8.5
@@ -172,8 +173,8 @@ def _post(client: httpx.Client, batch: list[dict[str, Any]]) -> None:
 class Memory:
     """Samples the memory of the service's worker, which runs the sinks."""
 
-    def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
         self.most = 0.0
 
     @property
@@ -198,7 +199,7 @@ def sinks(client: httpx.Client) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in client.get("/api/v1/sinks").raise_for_status().json()["sinks"]}
 
 
-def wait(condition: Callable[[], bool], memory: Memory, seconds: float = 1200) -> float:
+def wait(condition: Callable[[], bool], memory: Memory, seconds: float = 3600) -> float:
     """Wait, sampling memory; return the seconds."""
     began = time.monotonic()
     while not condition():
@@ -293,13 +294,6 @@ def lakehold(environment: dict[str, str], *arguments: str) -> None:
     subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def _service(port: int) -> int:
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
-            return int(connection.pid)
-    raise SystemExit("nothing listens where the service should")
-
-
 def _reserved(server: FaultyServer) -> FaultyServer:
     """Choose the server's port, and refuse connections there."""
     server.start()
@@ -339,7 +333,7 @@ def main() -> None:
             headers = {"Authorization": f"Bearer {(state / 'secrets' / 'lineage.token').read_text().strip()}"}
             url = f"http://127.0.0.1:{port}"
             with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
-                numbers = measure(client, count, servers, Memory(_service(port)))
+                numbers = measure(client, count, servers, Memory(service(port)))
         finally:
             lakehold(environment, "down")
             for server in servers.values():

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 from fingerprints import fingerprints
+from lakehold.cluster.layout import STATE
 from lakehold.pipelines.client import Interval, TaskState
 from lakehold.release.store import Store
 from node import layout, machine
@@ -71,8 +72,13 @@ def test_a_changed_value_arrives_during_a_run_and_can_be_taken_back(
 
 
 def _limit(installation: Installation) -> str:
-    found = installation.sql("show session like 'query_max_memory'")
-    return found[0]["Default"]
+    """What the Trino that runs was told; it shows nobody this property of a session."""
+    read = "import pathlib, sys; print(pathlib.Path(sys.argv[1]).read_text())"
+    told = installation.kubectl(
+        *("exec", f"deploy/{installation.release}-trino", "--container", "trino", "--"),
+        *("/usr/bin/python3.11", "-I", "-S", "-c", read, f"{STATE}/conf/trino/etc/config.properties"),
+    )
+    return dict(line.split("=", 1) for line in told.stdout.splitlines() if "=" in line)["query.max-memory"]
 
 
 def test_a_newer_release_of_a_component_arrives_during_a_run(

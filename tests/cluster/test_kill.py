@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from fingerprints import fingerprints
 from lakehold.pipelines.client import TaskState
-from real_cluster import Installation
-from runs import Runs
+from real_cluster import Installation, Object
+from runs import DAY, Runs
 from waiting import wait_for
 
 TASKS = "app.kubernetes.io/component=airflow-task"
 NOW = ("--grace-period=1", "--wait=false")
 """Killed a second after it was told. (A pod that is taken from the API by force may meet the one that follows it.)"""
+_JAVA = """
+import pathlib, sys
+sys.exit(not any(one.read_text().startswith("java") for one in pathlib.Path("/proc").glob("[0-9]*/comm")))
+"""
+SPARK = ("bronze.load", "silver.join")
 
 
-def _tasks_pods(installation: Installation) -> list[str]:
-    found = installation.cluster.objects("pods", "--namespace", installation.namespace, "--selector", TASKS)
-    return [
-        pod["metadata"]["name"]
-        for pod in found
-        if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
-    ]
+def _at_work(installation: Installation, task: str = "") -> list[Object]:
+    """The pods of tasks, or of one, that are at work."""
+    labels = ",".join([TASKS, *([f"task_id={task}"] if task else [])])
+    found = installation.cluster.objects("pods", "--namespace", installation.namespace, "--selector", labels)
+    return [pod for pod in found if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]]
+
+
+def _is_driver(installation: Installation, pod: Object) -> bool:
+    """Whether Spark has been started in a task's pod."""
+    asked = ("--container", "base", "--", "/usr/bin/python3.11", "-I", "-S", "-c", _JAVA)
+    return installation.kubectl("exec", pod["metadata"]["name"], *asked, check=False).returncode == 0
 
 
 def test_every_pod_may_be_killed_during_a_run(day: tuple[Installation, list[TaskState]]) -> None:
@@ -52,8 +61,35 @@ def test_a_task_s_pod_may_be_killed(day: tuple[Installation, list[TaskState]]) -
     killed = 0
     while killed < 3:
         runs.ensure_under_way()
-        for name in _tasks_pods(installation)[:1]:
-            installation.kubectl("delete", "pod", name, *NOW, check=False)
+        for pod in _at_work(installation)[:1]:
+            installation.kubectl("delete", "pod", pod["metadata"]["name"], *NOW, check=False)
             killed += 1
     runs.end()
+    assert fingerprints(installation) == before
+
+
+def _killed_driver(installation: Installation, task: str) -> int:
+    """Kill the driver of a task; which attempt at it that was, and 0 while there is none."""
+    for pod in _at_work(installation, task):
+        words = ("delete", "pod", pod["metadata"]["name"], *NOW)
+        if _is_driver(installation, pod) and installation.kubectl(*words, check=False).returncode == 0:
+            return int(pod["metadata"]["labels"]["try_number"])
+    return 0
+
+
+def test_spark_s_drivers_may_be_killed(day: tuple[Installation, list[TaskState]]) -> None:
+    """They are in their tasks' pods, and begin again."""
+    installation, _ = day
+    before = fingerprints(installation)
+    run = installation.start(DAY)
+    killed: dict[str, int] = {}
+    for task in SPARK:
+
+        def found(task: str = task) -> bool:
+            killed[task] = _killed_driver(installation, task)
+            return killed[task] > 0
+
+        wait_for(found, 900, f"{task} has a driver, which is killed")
+    attempts = {task.name: task.attempt for task in installation.finish(run) if task.name in killed}
+    assert all(attempts[task] > attempt for task, attempt in killed.items()), (killed, attempts)
     assert fingerprints(installation) == before

@@ -391,6 +391,8 @@ def _check_columns(columns: list[dict[str, Any]]) -> None:
             raise _No(400, "For column data types char, varchar, binary, varbinary dataLength must not be null")
         if type_ == "ARRAY" and column.get("arrayDataType") is None:
             raise _No(400, "For column data type array, arrayDataType must not be null")
+        if type_ == "STRUCT" and column.get("children") is None:
+            raise _No(400, "For column data type struct, children must not be null")
         _check_columns(column.get("children", []))
 
 

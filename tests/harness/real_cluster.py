@@ -96,6 +96,8 @@ class Installation:
     profile: str = "trial"
     release: str = RELEASE
     namespace: str = NAMESPACE
+    keys: str = RELEASE
+    """What the names of its two Secrets begin with."""
     values: tuple[str, ...] = ()
     """What else helm is told of this installation: each time, as people's own values file is."""
     _forwards: dict[str, tuple[subprocess.Popen[str], int]] = field(default_factory=dict)
@@ -139,7 +141,7 @@ class Installation:
         return path
 
     def _secret(self, suffix: str) -> dict[str, str]:
-        found = self.kubectl("get", "secret", f"{self.release}-{suffix}", "-o", "json").stdout
+        found = self.kubectl("get", "secret", f"{self.keys}-{suffix}", "-o", "json").stdout
         return {name: base64.b64decode(value).decode() for name, value in json.loads(found)["data"].items()}
 
     def port(self, component: str) -> int:

@@ -30,6 +30,7 @@ _NEEDS = {
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 """Program → the Debian package that has it."""
+_SHARES, _WEIGHT = "cpu.shares", 8 * 1024
 _NAMESPACES = ("--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc")
 Say = Callable[[str], None]
 
@@ -159,6 +160,9 @@ def _group(node: Node) -> None:
         for file in ("cpuset.cpus", "cpuset.mems"):
             if (group / file).exists():
                 (group / file).write_text((hierarchy / file).read_text())
+        if (group / _SHARES).exists():
+            # All pods together would weigh as much as one other process of the machine, and starve beside a few.
+            (group / _SHARES).write_text(str(_WEIGHT))
 
 
 def _remove_groups(node: Node) -> bool:

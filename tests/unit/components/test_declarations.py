@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lakehold.components.model import Component, Http, Probe, Process, Site, Task
 from lakehold.components.reference import default_ports, example_site, pinned_versions, render
-from lakehold.components.registry import COMPONENTS, component
+from lakehold.components.registry import EVERY, component
 from lakehold.errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -34,7 +34,7 @@ class Declared(Mapping[str, str]):
 
 
 def site_of(part: Component) -> Site:
-    whole = example_site(COMPONENTS)
+    whole = example_site(EVERY)
     artifacts = {name: path for name, path in whole.artifacts.items() if name in part.artifacts}
     pythons = {name: path for name, path in whole.pythons.items() if name in {"lakehold", *part.pythons}}
     return dataclasses.replace(whole, secrets=Declared(part), artifacts=artifacts, pythons=pythons)
@@ -44,7 +44,7 @@ def parts_of(part: Component) -> list[Process | Task]:
     return [*part.before, *part.processes, *part.after]
 
 
-each = pytest.mark.parametrize("part", COMPONENTS, ids=lambda part: part.name)
+each = pytest.mark.parametrize("part", EVERY, ids=lambda part: part.name)
 
 
 @each
@@ -62,7 +62,7 @@ def test_it_uses_only_what_it_declares(part: Component) -> None:
 
 @each
 def test_no_secret_is_on_a_command_line_or_in_a_health_check(part: Component) -> None:
-    site = example_site(COMPONENTS)
+    site = example_site(EVERY)
     for one in parts_of(part):
         words = list(one.command(site))
         if isinstance(one, Process):
@@ -73,7 +73,7 @@ def test_no_secret_is_on_a_command_line_or_in_a_health_check(part: Component) ->
 
 @each
 def test_it_is_reached_on_loopback_only(part: Component) -> None:
-    site = example_site(COMPONENTS)
+    site = example_site(EVERY)
     for process in part.processes:
         health = process.health(site)
         if isinstance(health, Http):
@@ -84,7 +84,7 @@ def test_it_is_reached_on_loopback_only(part: Component) -> None:
 
 @each
 def test_a_plan_is_the_same_each_time(part: Component) -> None:
-    site = example_site(COMPONENTS)
+    site = example_site(EVERY)
     assert part.files(site) == part.files(site)
     assert [one.command(site) for one in parts_of(part)] == [one.command(site) for one in parts_of(part)]
     assert [one.environment(site) for one in parts_of(part)] == [one.environment(site) for one in parts_of(part)]
@@ -92,20 +92,20 @@ def test_a_plan_is_the_same_each_time(part: Component) -> None:
 
 @each
 def test_it_needs_only_components_declared_before_it(part: Component) -> None:
-    names = [other.name for other in COMPONENTS]
+    names = [other.name for other in EVERY]
     assert all(names.index(needed) < names.index(part.name) for needed in part.needs)
 
 
 def test_names_ports_and_folders_are_one_component_s_own() -> None:
-    ports = list(default_ports(COMPONENTS).values())
-    processes = [process.name for part in COMPONENTS for process in part.processes]
-    names = [part.name for part in COMPONENTS]
+    ports = list(default_ports(EVERY).values())
+    processes = [process.name for part in EVERY for process in part.processes]
+    names = [part.name for part in EVERY]
     for values in (ports, processes, names):
         assert len(values) == len(set(values))
 
 
 def test_every_artifact_is_pinned() -> None:
-    assert {pin for part in COMPONENTS for pin in part.artifacts} <= set(pinned_versions())
+    assert {pin for part in EVERY for pin in part.artifacts} <= set(pinned_versions())
 
 
 def test_an_unknown_component_is_named_with_the_known_ones() -> None:
@@ -116,6 +116,6 @@ def test_an_unknown_component_is_named_with_the_known_ones() -> None:
 
 def test_the_reference_page_is_fresh() -> None:
     page = (REPOSITORY / "docs" / "reference" / "components.md").read_text(encoding="utf-8")
-    fresh = render(COMPONENTS, pinned_versions())
+    fresh = render(EVERY, pinned_versions())
     remedy = "python -m lakehold.components.reference > docs/reference/components.md"
     assert page == fresh, f"docs/reference/components.md is stale; to mend it: {remedy}"

@@ -1,8 +1,11 @@
 import dataclasses
 from pathlib import Path
 
+from lakehold.components.generated import generate
 from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Http, Site
+from lakehold.components.openmetadata import BOT
+from lakehold.components.openmetadata_tokens import token
 from lakehold.config.settings import Settings
 from lakehold.lineage import options
 from lakehold.lineage.sinks.settings import Catalog, Endpoint, SinkOptions
@@ -64,6 +67,17 @@ def test_its_links_lead_to_where_people_open_airflow() -> None:
     sinks = options.load_sinks(LINEAGE.processes[0].environment(site))
     assert sinks.openmetadata is not None
     assert sinks.openmetadata.airflow_url == "https://flows.example/air"
+
+
+def test_it_tells_the_openmetadata_that_is_run_here() -> None:
+    settings = Settings.model_validate({"openmetadata": {"home": "om", "search": "http://127.0.0.1:9200"}})
+    made = {name: generate(name) for name in ("openmetadata.rsa", "openmetadata.key-id")}
+    ports = {**SITE.ports, "openmetadata": 18585, "airflow": 18080}
+    site = dataclasses.replace(SITE, settings=settings, secrets={**SITE.secrets, **made}, ports=ports)
+    sinks = options.load_sinks(LINEAGE.processes[0].environment(site))
+    assert sinks.openmetadata is not None
+    assert sinks.openmetadata.endpoint.url == "http://127.0.0.1:18585"
+    assert sinks.openmetadata.endpoint.token == token(made["openmetadata.rsa"], made["openmetadata.key-id"], BOT)
 
 
 def test_it_tells_those_whom_the_settings_name() -> None:

@@ -44,7 +44,7 @@ class Context:
     @cached_property
     def components(self) -> Sequence[Component]:
         """Every component of the platform."""
-        return registered()
+        return registered(self.settings)
 
     @property
     def state(self) -> Path:

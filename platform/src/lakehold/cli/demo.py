@@ -17,7 +17,7 @@ from lakehold.cli.run import client, follow
 from lakehold.cli.sql import connect
 from lakehold.cli.up import up
 from lakehold.cli.where import Where, anywhere
-from lakehold.components import airflow_config, trino
+from lakehold.components import airflow_config, openmetadata, openmetadata_admin, trino
 from lakehold.components.model import Site
 from lakehold.config.platform import S3Address
 from lakehold.errors import RunFailedError
@@ -207,6 +207,8 @@ def logins(site: Site) -> Table:
         "Trino, all data": (trino.url(site), "engineer", "trino.engineer"),
         "Trino, gold only": (trino.url(site), "analyst", "trino.analyst"),
     }
+    if site.settings.openmetadata.home:
+        people = {**people, "OpenMetadata": (openmetadata.url(site), openmetadata_admin.ADMIN, "openmetadata.admin")}
     table = Table("", "address", "user", "password", box=None, pad_edge=False, header_style="dim")
     for what, (address, user, secret) in people.items():
         table.add_row(what, address, user, password(secret))

@@ -35,8 +35,15 @@ stale. What is below `settings` has the meaning it has in `lakehold.toml` (see [
 _KEYS = """
 ## Keys of the Secret
 
-`secrets.existingSecret` names a Secret with all of these; without it one is made, once. Each is one line of text.
+`secrets.existingSecret` names a Secret with all of these; without it one is made, once. Each is one line of text;
+`airflow.fernet` is a Fernet key, 32 random bytes in URL-safe base64.
 
+"""
+_CERTIFICATE = """
+## The certificate
+
+The certificate of `tls.existingSecret` is the one Trino shows: it is for the host `<release>-trino`, and for
+`localhost` and 127.0.0.1, where `lakehold sql` finds the end of a tunnel. Everybody checks it against `ca.crt`.
 """
 
 
@@ -128,7 +135,7 @@ def page(values: BaseModel) -> str:
     keys = [f"- `{name}`" for name in declared(COMPONENTS)["secrets"]]
     extra = declared(COMPONENTS)["openmetadata"]
     keys += [f"- `{name}`, with `openmetadata.enabled`" for name in extra["secrets"]]
-    return _PAGE + "\n".join(rows) + "\n" + _KEYS + "\n".join(keys) + "\n" + _OUTSIDE
+    return _PAGE + "\n".join(rows) + "\n" + _KEYS + "\n".join(keys) + "\n" + _OUTSIDE + _CERTIFICATE
 
 
 def _flat(values: BaseModel, prefix: str) -> Iterator[tuple[str, Any, str]]:

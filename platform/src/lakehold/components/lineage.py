@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lakehold.components import openmetadata
 from lakehold.components.airflow_config import public_url
 from lakehold.components.model import Component, Http, Process, Site, Task
 from lakehold.components.trino import url
@@ -52,10 +53,10 @@ def _sinks(site: Site) -> dict[str, str]:
             sinks.OPENLINEAGE_TOKEN: site.secrets.get(OPENLINEAGE, ""),
             **_authority(site, sinks.OPENLINEAGE_CA, endpoint.ca_file),
         }
-    if (catalog := site.settings.openmetadata).url:
+    if (catalog := site.settings.openmetadata).url or catalog.home:
         found |= {
-            sinks.OPENMETADATA_URL: catalog.url,
-            sinks.OPENMETADATA_TOKEN: site.secrets[OPENMETADATA],
+            sinks.OPENMETADATA_URL: catalog.url or openmetadata.url(site),
+            sinks.OPENMETADATA_TOKEN: site.secrets[OPENMETADATA] if catalog.url else openmetadata.bot_token(site),
             **_authority(site, sinks.OPENMETADATA_CA, catalog.ca_file),
             sinks.OPENMETADATA_SERVICE: catalog.service,
             sinks.AIRFLOW_URL: public_url(site),

@@ -41,17 +41,18 @@ def ensure(connection_info: str, passwords: Mapping[str, str]) -> None:
         admin.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         everything = admin.execute("SHOW is_superuser").fetchone() == ("on",)
         for role in ROLES:
-            _ensure_role(admin, role, passwords[role], _LIMITS if everything else _OWN_LIMITS)
+            ensure_role(admin, role, passwords[role], _LIMITS if everything else _OWN_LIMITS)
         for database in ("postgres", "template1") if everything else ():
             admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
         for database, roles in DATABASES.items():
-            _ensure_database(admin, database, roles)
+            ensure_database(admin, database, roles)
         for database in DATABASES:
             with psycopg.connect(connection_info, dbname=database) as connection:
                 _ensure_rights(connection, database)
 
 
-def _ensure_role(admin: psycopg.Connection, role: str, password: str, limits: sql.SQL) -> None:
+def ensure_role(admin: psycopg.Connection, role: str, password: str, limits: sql.SQL = _LIMITS) -> None:
+    """Make the role, or give it this password; it may log in and nothing else."""
     name = sql.Identifier(role)
     if admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None:
         admin.execute(sql.SQL("CREATE ROLE {}").format(name))
@@ -59,7 +60,8 @@ def _ensure_role(admin: psycopg.Connection, role: str, password: str, limits: sq
     admin.execute(sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}").format(name, limits, sql.Literal(verifier)))
 
 
-def _ensure_database(admin: psycopg.Connection, database: str, roles: tuple[str, ...]) -> None:
+def ensure_database(admin: psycopg.Connection, database: str, roles: tuple[str, ...]) -> None:
+    """Make the database, to which these roles may connect and nobody else."""
     name = sql.Identifier(database)
     if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone() is None:
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(name))

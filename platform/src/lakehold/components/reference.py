@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lakehold.components.model import Component, Health, Probe, Process, Site, Task
-from lakehold.components.registry import COMPONENTS
+from lakehold.components.registry import EVERY
 from lakehold.config.settings import Settings
 from lakehold.release.pinsfile import load_pins
 
@@ -111,4 +111,4 @@ def _command(command: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render(COMPONENTS, pinned_versions()))
+    sys.stdout.write(render(EVERY, pinned_versions()))

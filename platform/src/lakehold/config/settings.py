@@ -140,7 +140,7 @@ class OpenLineageSettings(_Section):
 
 
 class OpenMetadataSettings(_Section):
-    """``[openmetadata]``: the OpenMetadata that lineage is published to."""
+    """``[openmetadata]``: the OpenMetadata that lineage is published to: somebody else's, or one that is run here."""
 
     url: str | None = Field(
         default=None, pattern=ADDRESS, description="Address of an OpenMetadata that lineage is published to."
@@ -154,9 +154,24 @@ class OpenMetadataSettings(_Section):
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="Name of the database service there; Airflow's and the files' services are named after it.",
     )
+    home: Path | None = Field(
+        default=None, description="Folder of an unpacked OpenMetadata release, which is run here and published to."
+    )
+    search: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/@?#:]+:[0-9]+$",
+        description="Address, with its port, of the OpenSearch that the OpenMetadata in `home` uses.",
+    )
+    heap: str = Field(
+        default="1g", pattern=r"^[1-9][0-9]*[mg]$", description="Java heap of the OpenMetadata in `home`."
+    )
 
     @model_validator(mode="after")
     def _both(self) -> Self:
+        if self.home and (self.url or self.token_file or self.ca_file):
+            raise ValueError("home is run here and needs no url, token_file or ca_file: keep one of both")
+        if bool(self.home) != bool(self.search):
+            raise ValueError("home and search belong together: OpenMetadata needs an OpenSearch")
         if bool(self.url) != bool(self.token_file):
             raise ValueError("url and token_file belong together: OpenMetadata takes nothing from somebody unknown")
         return self

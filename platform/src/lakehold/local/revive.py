@@ -25,7 +25,7 @@ def revive(checkout: Path) -> None:
     """Bring up the components noted as wanted; raises :class:`LakeholdError` when they do not come up."""
     settings = load_settings(checkout)
     state = state_directory(settings, checkout)
-    components = registered()
+    components = registered(settings)
     reporter = PlainReporter(Console(file=sys.stderr))
     with hold(state, reporter):
         wanted = (read_json(state / "run" / "wanted.json") or {}).get("components", [])

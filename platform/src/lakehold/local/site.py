@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lakehold.components.model import Component, Site
-from lakehold.components.registry import COMPONENTS
+from lakehold.components.registry import components_of
 from lakehold.config.settings import Settings
 from lakehold.errors import ConfigError
 from lakehold.local.claims import claimed_elsewhere
@@ -93,11 +93,11 @@ def state_directory(settings: Settings, checkout: Path) -> Path:
     return Path(os.path.abspath(checkout / settings.state))  # noqa: PTH100  # resolve() would follow the user's links
 
 
-def registered(environ: Mapping[str, str] = os.environ) -> Sequence[Component]:
+def registered(settings: Settings, environ: Mapping[str, str] = os.environ) -> Sequence[Component]:
     """Return the platform's components, or ``COMPONENTS`` of the Python file that ``LAKEHOLD_COMPONENTS`` names."""
     name = environ.get("LAKEHOLD_COMPONENTS")
     if not name:
-        return COMPONENTS
+        return components_of(settings)
     spec = importlib.util.spec_from_file_location("lakehold_components", name)
     if spec is None or spec.loader is None or not Path(name).is_file():
         raise ConfigError(
@@ -120,7 +120,7 @@ def load_site(
     Two callers at once agree on every value. Raises :class:`ConfigError` for a state directory that is a copy, belongs
     to another user or was written by a newer Lakehold, and for ports that cannot be.
     """
-    components = registered() if components is None else components
+    components = registered(settings) if components is None else components
     store = ReleaseStore.default() if store is None else store
     if settings.s3.endpoint:
         raise ConfigError(

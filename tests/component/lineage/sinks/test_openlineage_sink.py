@@ -272,7 +272,7 @@ def test_a_wrong_token_costs_nothing(log: Events, server: FaultyServer, others: 
 def test_a_setting_that_is_wrong_puts_nothing_aside(
     log: Events, server: FaultyServer, others: EndpointOfOthers, telling: Any, status: int, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(feed, "_MOST_ITEMS", 30)
+    monkeypatch.setattr(feed, "MOST_ITEMS", 30)
     server.choose = lambda _request: Fault(status=status)
     with telling():
         log.add(events(40, tables=40))
@@ -287,7 +287,7 @@ def test_a_whole_window_it_really_refuses_does_not_stop_what_comes_after(
     log: Events, server: FaultyServer, others: EndpointOfOthers, telling: Any, monkeypatch: Any
 ) -> None:
     """One emitter's events, say, which are the only ones for a while."""
-    monkeypatch.setattr(feed, "_MOST_ITEMS", 30)
+    monkeypatch.setattr(feed, "MOST_ITEMS", 30)
     server.choose = lambda request: Fault(status=400) if b"gold.bad" in request.body else None
     with telling():
         log.add([event_of(number, "gold.bad") for number in range(70)])

@@ -1,16 +1,18 @@
 """The publisher when something goes wrong: a FAKE OpenMetadata that fails, refuses, limits, or is none."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 import pytest
 from fake_openmetadata import FakeOpenMetadata
 from faulty_http import Answer, Fault, FaultyServer, Request, serving
+from lakehold.lineage.sinks.model import Delivery, Item, Reads, UnavailableError
 from lakehold.lineage.sinks.openmetadata import payloads, reading
 from lakehold.lineage.sinks.openmetadata.records import Node
 from made_graph import BEGIN, column
-from publishing import DAG_RUN, EDGES, Lineage, letters, publishing, row, told, until
+from publishing import DAG_RUN, EDGES, Lineage, letters, publishing, row, told, until, working
 
 pytestmark = pytest.mark.component
 
@@ -52,6 +54,77 @@ def test_a_mistake_of_ours_over_one_table_does_not_stop_the_others(
     assert "TypeError: unhashable type: 'dict' (5 times" in found[f"node:{graph.node(column('gold.delays').table)}"]
     assert "its table was refused" in found[graph.pair("silver.flights", "gold.delays")]
     assert len(fake.edges) == 2
+
+
+def test_owners_and_tags_of_many_tables_are_asked_for_at_once(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, asked = reading.said, []
+
+    async def counted(connection: Any, nodes: Sequence[Node]) -> list[Node]:
+        asked.append(len(nodes))
+        return await said(connection, nodes)
+
+    monkeypatch.setattr(reading, "said", counted)
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+    assert asked == [4]
+    assert len(fake.named("table")) == 3
+
+
+def test_what_an_odd_event_says_of_one_table_is_not_in_the_way_of_others(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = reading.said
+
+    async def odd(connection: Any, nodes: Sequence[Node]) -> list[Node]:
+        if any(node.name == "gold.delays" for node in nodes):
+            raise RecursionError("so deep")
+        return await said(connection, nodes)
+
+    monkeypatch.setattr(reading, "said", odd)
+    graph.edges("dbt:delays", EDGES)
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+    assert "RecursionError: so deep (5 times" in letters(graph)[f"node:{graph.node(column('gold.delays').table)}"]
+    assert len(fake.named("table")) == 2
+
+
+class _Fails:
+    """A sink that fails twice, and notes how much it was to be told at once."""
+
+    name = "fails"
+    reads: Reads = "change"
+
+    def __init__(self) -> None:
+        self.windows: list[int] = []
+
+    async def deliver(self, _connection: Any, window: Sequence[Item], /, *, again: bool = False) -> Delivery:
+        assert not again
+        self.windows.append(len(window))
+        if len(self.windows) <= 2:
+            return Delivery(done=0, problem=UnavailableError("not now"))
+        return Delivery(done=len(window))
+
+    async def look(self, _connection: Any, /) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def forget(self) -> None:
+        pass
+
+
+def test_after_a_failure_half_as_much_is_told_at_once(graph: Lineage) -> None:
+    sink = _Fails()
+    with working(graph.connection.info.dsn, lambda: sink):
+        told(graph)
+        with graph.connection.transaction():
+            graph.connection.execute("INSERT INTO change (kind, id) SELECT 'node', n FROM generate_series(1, 600) n")
+        told(graph)
+    assert sink.windows == [500, 250, 125, 250, 225]
 
 
 def test_under_a_limit_of_requests_every_attempt_comes_further(

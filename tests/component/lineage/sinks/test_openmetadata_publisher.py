@@ -101,6 +101,19 @@ def test_what_did_not_change_is_not_sent_again(graph: Lineage, server: FaultySer
         assert fake.writes[before:] == [("PUT", "/api/v1/tables")]
 
 
+def test_a_struct_whose_members_are_not_told_is_taken(
+    graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata
+) -> None:
+    """As the catalog describes it: its members are in its type only."""
+    graph.edges("dbt:delays", EDGES)
+    graph.field(column("gold.delays.place"), "struct<city: string, at: struct<lat: double>>")
+    with publishing(graph.connection.info.dsn, server.url):
+        told(graph)
+    assert row(graph)[3] == 0, graph.connection.execute("SELECT item, reason FROM sink_letter").fetchall()
+    columns = {one["name"]: one for one in fake.entities["table"]["lakehold.lakehouse.gold.delays"]["columns"]}
+    assert columns["place"]["dataTypeDisplay"] == "struct<city: string, at: struct<lat: double>>"
+
+
 def test_an_edge_that_ended_is_removed(graph: Lineage, server: FaultyServer, fake: FakeOpenMetadata) -> None:
     graph.edges("dbt:delays", EDGES)
     names = ("lakehold.lakehouse.silver.flights", "lakehold.lakehouse.gold.delays")

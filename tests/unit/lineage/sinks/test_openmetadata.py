@@ -32,7 +32,8 @@ AT = datetime(2026, 11, 21, 8, 30, 0, 123000, tzinfo=UTC)
         ("list<string>", {"dataType": "ARRAY", "arrayDataType": "STRING"}),
         ("array<struct<a:int>>", {"dataType": "ARRAY", "arrayDataType": "STRUCT"}),
         ("array", {"dataType": "ARRAY", "arrayDataType": "UNKNOWN"}),
-        ("struct<a: int, b: string>", {"dataType": "STRUCT"}),
+        ("struct<a: int, b: string>", {"dataType": "STRUCT", "children": []}),
+        ("row(a integer, b array(varchar(10)))", {"dataType": "STRUCT", "children": []}),
         ("map<string, long>", {"dataType": "MAP"}),
         ("fixed[16]", {"dataType": "FIXED"}),
         (f"varchar({10**30})", {"dataType": "VARCHAR", "dataLength": 1}),
@@ -104,6 +105,14 @@ def test_what_airflow_says_of_tasks_may_be_anything() -> None:
     run = DagRun(run_id="r", dag="d", state="COMPLETE", started_at=AT, ended_at=None, tasks=tasks)
     payload = payloads.pipeline("s", run, NEW, airflow_url="", owners=[], tags=[])
     assert [task.get("downstreamTasks") for task in payload["tasks"]] == [None, ["check"]]
+
+
+def test_a_task_of_a_group_is_shown_by_its_whole_name() -> None:
+    tasks = {"gold.gate": {"ui_label": "gate"}, "gate": {"ui_label": "The gate"}, "plain": {}}
+    run = DagRun(run_id="r", dag="d", state="COMPLETE", started_at=AT, ended_at=None, tasks=tasks)
+    payload = payloads.pipeline("s", run, NEW, airflow_url="", owners=[], tags=[])
+    shown = {task["name"]: task.get("displayName") for task in payload["tasks"]}
+    assert shown == {"gold.gate": None, "gate": "The gate", "plain": None}
 
 
 def field(name: str, type_: str = "int") -> Field:

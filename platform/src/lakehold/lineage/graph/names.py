@@ -12,11 +12,12 @@ from lakehold.lineage.model import Table
 Kind = Literal["table", "file", "other"]
 
 # What Spark adds to a table's name: bronze.flights.branch_audit, bronze.flights.snapshots.
-_SPARK_SUFFIX = re.compile(
-    r"\.(?:(?:branch|tag)_\w+|snapshot_id_\d+|at_timestamp_\d+"
-    r"|(?:all_)?(?:data_|delete_)?(?:files|entries|manifests)|history|snapshots|refs|partitions|metadata_log_entries"
-    r"|position_deletes|changes)$"
+_METADATA = (
+    r"(?:all_)?(?:data_|delete_)?(?:files|entries|manifests)|history|snapshots|refs|partitions|metadata_log_entries"
+    r"|position_deletes|changes"
 )
+_METADATA_SUFFIX = re.compile(rf"\.(?:{_METADATA})$")
+_SPARK_SUFFIX = re.compile(rf"\.(?:(?:branch|tag)_\w+|snapshot_id_\d+|at_timestamp_\d+|{_METADATA})$")
 _TRINO_SUFFIX = re.compile(r"\$\w+$")
 _S3 = re.compile(r"s3[an]?://([^/]+)(/.*)?")
 _GLOB = re.compile(r"[*?\[{]")
@@ -50,6 +51,27 @@ def table_name(name: str, catalog: str) -> str:
 
 def by_symlink(dataset: Mapping[str, Any], catalog: str) -> Table | None:
     """Return the table of the catalog that a dataset's facets say it is."""
+    name = _symlink(dataset, catalog)
+    return None if name is None else Table(catalog, table_name(name, catalog))
+
+
+def is_metadata(dataset: Mapping[str, Any], catalog: str) -> bool:
+    """Say whether a dataset is a table's metadata table: it counts as the table, but its columns are others."""
+    namespace, own = raw_name(dataset)
+    named = namespace == catalog or namespace.startswith("trino://")
+    return any(
+        _ends_in_metadata(name, catalog) for name in (_symlink(dataset, catalog), own if named else None) if name
+    )
+
+
+def _ends_in_metadata(name: str, catalog: str) -> bool:
+    name = unshadowed(name)
+    if name.count(".") >= 2:
+        name = name.removeprefix(f"{catalog}.")
+    return bool(_TRINO_SUFFIX.search(name)) or (name.count(".") >= 2 and bool(_METADATA_SUFFIX.search(name)))
+
+
+def _symlink(dataset: Mapping[str, Any], catalog: str) -> str | None:
     facets = dataset.get("facets")
     if not isinstance(facets, dict):
         return None
@@ -62,7 +84,7 @@ def by_symlink(dataset: Mapping[str, Any], catalog: str) -> Table | None:
             name = identifier.get("name")
             known = told is not None or _is_catalog(identifier.get("namespace"), catalog)
             if known and isinstance(name, str) and "." in name:
-                return Table(catalog, table_name(storable(name), catalog))
+                return storable(name)
     return None
 
 

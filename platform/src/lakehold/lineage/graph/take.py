@@ -76,6 +76,8 @@ class Gathered:
             first, last = self.seen.get(name, (at, at))
             self.seen[name] = min(first, at), max(last, at)
             columns = nodes.columns_told(dataset, whole=whole or (side == "outputs" and _makes_table(event)))
+            if names.is_metadata(dataset, self.catalog):
+                columns = []
             for column in [nodes.Told(name=WHOLE), *columns]:
                 self._tell(name, column, at)
 

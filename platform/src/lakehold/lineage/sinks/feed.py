@@ -8,7 +8,8 @@ from psycopg.rows import TupleRow
 
 from lakehold.lineage.sinks.model import Item
 
-_MOST_ITEMS = 500
+MOST_ITEMS = 500
+"""In one window."""
 _TURN = 5_270_011
 """Key of the advisory lock that everybody shares who writes changes, until he commits (trigger change_in_turn)."""
 _MOST_BYTES = 8 * 1024 * 1024
@@ -47,7 +48,7 @@ _PARTS = {
 
 async def events(connection: AsyncConnection[TupleRow], position: int) -> list[Item]:
     """Return the next events, oldest first."""
-    cursor = await connection.execute(_EVENTS, (position, _MOST_ITEMS, _MOST_BYTES))
+    cursor = await connection.execute(_EVENTS, (position, MOST_ITEMS, _MOST_BYTES))
     return [
         Item(
             position=event_id,
@@ -75,7 +76,7 @@ def _order(
     return (*run, *job, *names)
 
 
-async def changes(connection: AsyncConnection[TupleRow], position: int) -> list[Item]:
+async def changes(connection: AsyncConnection[TupleRow], position: int, most: int = MOST_ITEMS) -> list[Item]:
     """Return the next changes, oldest first; none while a transaction that writes some stays open."""
     cursor = await connection.execute("SELECT max(change_id) FROM change")
     row = await cursor.fetchone()
@@ -84,7 +85,7 @@ async def changes(connection: AsyncConnection[TupleRow], position: int) -> list[
     high = await settled(connection)
     if high is None:
         return []
-    cursor = await connection.execute(_CHANGES, (position, high, _MOST_ITEMS))
+    cursor = await connection.execute(_CHANGES, (position, high, most))
     return [Item(position=row[0], key=f"{row[1]}:{row[2]}") for row in await cursor.fetchall()]
 
 
@@ -106,13 +107,13 @@ async def settled(connection: AsyncConnection[TupleRow]) -> int | None:
 
 
 async def everything(
-    connection: AsyncConnection[TupleRow], position: int, backfill: str
+    connection: AsyncConnection[TupleRow], position: int, backfill: str, most: int = MOST_ITEMS
 ) -> tuple[list[Item], str | None]:
     """Return the next of everything there is, and how far that comes; ``None`` when it is the end."""
     kind, _, after = backfill.partition(":")
     kinds = list(_PARTS)
     for part in kinds[kinds.index(kind) :]:
-        cursor = await connection.execute(_PARTS[part].encode(), {"after": after, "most": _MOST_ITEMS})
+        cursor = await connection.execute(_PARTS[part].encode(), {"after": after, "most": most})
         ids = [":".join(str(value) for value in row) for row in await cursor.fetchall()]
         if ids:
             return [Item(position=position, key=f"{part}:{id_}") for id_ in ids], f"{part}:{ids[-1]}"

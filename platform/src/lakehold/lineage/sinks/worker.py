@@ -54,6 +54,8 @@ class Worker:
         self._lettered = False
         """Whether letters had their turn: then the stream has the next, so that neither waits for ever."""
         self._skipped = 0
+        self._most = feed.MOST_ITEMS
+        """Changes to tell at once: all of them are told or none, so half as many after a failure."""
 
     async def run(self) -> None:
         """Work until cancelled; outlives PostgreSQL and whatever the other side does."""
@@ -138,6 +140,8 @@ class Worker:
         delivery = await self._sink.deliver(connection, window)
         done = window[: delivery.done]
         whole = len(done) == len(window)
+        if whole:
+            self._most = min(2 * self._most, feed.MOST_ITEMS)
         if done and (whole or page.backfill is None):
             await self._advance(connection, page, done, backfill if whole else page.backfill, delivery)
         await self._after(connection, page, delivery)
@@ -178,8 +182,8 @@ class Worker:
         if self._sink.reads == "event":
             return await feed.events(connection, page.position), None
         if page.backfill is not None:
-            return await feed.everything(connection, page.position, page.backfill)
-        return await feed.changes(connection, page.position), None
+            return await feed.everything(connection, page.position, page.backfill, self._most)
+        return await feed.changes(connection, page.position, self._most), None
 
     async def _advance(
         self,
@@ -222,6 +226,7 @@ class Worker:
             "sink %s cannot take more now, next attempt in %.1f s: %s", self._sink.name, seconds, problem,
         )  # fmt: skip
         self._looked = float("-inf")
+        self._most = max(self._most // 2, 1)
         await book.fail(connection, self._sink.name, str(problem), seconds)
 
 

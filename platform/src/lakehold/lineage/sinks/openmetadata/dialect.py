@@ -1,8 +1,8 @@
 """What differs between OpenMetadata's versions, as data.
 
-1.2 is known from recorded exchanges with a live server, 1.4 from its published schemas, 2.0 from its source. In which
-version between two of these a difference came is assumed, not seen; so the number is only where to begin, and a server
-that refuses a word is told the other one (:func:`after`).
+1.2 is known from a live server and exchanges recorded with one, 1.4 from its published schemas, 2.0 from its source. In
+which version between two of these a difference came is assumed, not seen; so the number is only where to begin, and a
+server that refuses a word is told the other one (:func:`after`).
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ async def _again(session: Session, pair: Pair) -> None:
     places = []
     for node_id in (pair.source, pair.target):
         nodes = await reading.nodes(session.connection, [node_id])
+        nodes = await reading.said(session.connection, nodes)
         place = await ensure_place(session, nodes[0]) if nodes else None
         session.places[node_id] = place
         places.append(place)

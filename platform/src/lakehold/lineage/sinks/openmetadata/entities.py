@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lakehold.lineage.sinks.openmetadata import payloads, reading
+from lakehold.lineage.sinks.openmetadata import payloads
 from lakehold.lineage.sinks.openmetadata.client import MissingError, id_of
 from lakehold.lineage.sinks.openmetadata.names import fit, fqn
 from lakehold.lineage.sinks.openmetadata.records import Node
@@ -15,11 +15,10 @@ _MOST_TAG = 128
 
 
 async def ensure_place(session: Session, node: Node) -> Place | None:
-    """Publish a node as it is now; ``None`` when the catalog has no place for its kind."""
+    """Publish a node as it is now, with its owners and tags; ``None`` when the catalog has no place for its kind."""
     if _type(node) is None:
         return None
     publish = _container if _type(node) == "container" else _table
-    node = await reading.said(session.connection, node)
     try:
         return await publish(session, node)
     except MissingError:

@@ -118,8 +118,9 @@ def _tasks(run: DagRun, airflow_url: str) -> list[Payload]:
     found = []
     for name, said in sorted(run.tasks.items()):
         task: Payload = {"name": name}
-        if said.get("ui_label"):
-            task["displayName"] = str(said["ui_label"])
+        label = str(said.get("ui_label") or "")
+        if label and not name.endswith(f".{label}"):  # in a group it is the end of the name: many are a "gate"
+            task["displayName"] = label
         if said.get("operator"):
             task["taskType"] = str(said["operator"]).rpartition(".")[2]
         downstream = said.get("downstream_task_ids")

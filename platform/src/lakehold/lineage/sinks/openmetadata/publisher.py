@@ -142,11 +142,15 @@ class _Telling:
         found = await reading.nodes(session.connection, wanted)
         # Tables first: a database that was taken is what tells a catalog that is down from one that dislikes an entity.
         nodes = {node.node_id: node for node in sorted(found, key=lambda node: (node.kind == "file", node.node_id))}
+        told = await reading.perhaps_said(session.connection, [nodes[id_] for id_ in nodes if id_ in changed])
 
         async def publish(id_: str) -> None:
             node = nodes[int(id_)]
             place = None if node.node_id in changed else await known_place(session, node)
-            session.places[node.node_id] = place or await ensure_place(session, node)
+            if place is None:
+                known = told.get(node.node_id) or (await reading.said(session.connection, [node]))[0]
+                place = await ensure_place(session, known)
+            session.places[node.node_id] = place
 
         await self._each([f"node:{node_id}" for node_id in nodes], publish)
 

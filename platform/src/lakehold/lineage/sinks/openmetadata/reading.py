@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,10 +10,16 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from lakehold.lineage.database import lost
 from lakehold.lineage.jsontext import skip, value_at
 from lakehold.lineage.sinks.openmetadata.records import ColumnPair, DagRun, Field, Node, Pair, Result, TaskState
 
+log = logging.getLogger(__name__)
+
 Connection = AsyncConnection[TupleRow]
+
+_TOGETHER = 50
+"""Nodes of which is asked at once what was said of them: an event may be large."""
 
 _NODES = """
 SELECT n.node_id, n.namespace, n.name, n.kind, n.description,
@@ -25,11 +32,12 @@ FROM node n WHERE n.node_id = ANY(%s)
 """
 # What the latest run that wrote a table said about who owns it and how it is tagged.
 _SAID = """
-SELECT e.body FROM (
-    SELECT r.run_id FROM alias a JOIN run_dataset rd ON rd.dataset_id = a.dataset_id AND rd.direction = 'output'
-        JOIN run r ON r.run_id = rd.run_id WHERE a.node_id = %s ORDER BY r.last_seen DESC LIMIT 3) latest
-    JOIN event e ON e.run_id = latest.run_id
-WHERE e.body LIKE '%%"ownership"%%' OR e.body LIKE '%%"tags"%%' ORDER BY e.event_id DESC LIMIT 1
+SELECT n.node_id, told.body FROM unnest(%s::bigint[]) AS n (node_id) CROSS JOIN LATERAL (
+    SELECT e.body FROM (
+        SELECT r.run_id FROM alias a JOIN run_dataset rd ON rd.dataset_id = a.dataset_id AND rd.direction = 'output'
+            JOIN run r ON r.run_id = rd.run_id WHERE a.node_id = n.node_id ORDER BY r.last_seen DESC LIMIT 3) latest
+        JOIN event e ON e.run_id = latest.run_id
+    WHERE e.body LIKE '%%"ownership"%%' OR e.body LIKE '%%"tags"%%' ORDER BY e.event_id DESC LIMIT 1) AS told
 """
 _PAIR = """
 SELECT coalesce(sf.name, ''), coalesce(tf.name, ''), e.direct, e.how, e.expression, e.process_id, e.last_run
@@ -179,10 +187,30 @@ def _tasks(tasks: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
-async def said(connection: Connection, node: Node) -> Node:
-    """Return a node with its owners and tags: what the latest run that wrote it said about them."""
-    row = await (await connection.execute(_SAID, (node.node_id,))).fetchone()
-    outputs: Any = None if row is None else _at(_event(row[0]), "outputs")
+async def said(connection: Connection, nodes: Sequence[Node]) -> list[Node]:
+    """Return nodes with their owners and tags: what the latest run that wrote each said about them."""
+    known = {node.node_id: node for node in nodes}
+    cursor = await connection.execute(_SAID, (list(known),))
+    async for node_id, body in cursor:
+        known[node_id] = _as_said(known[node_id], _event(body))
+    return list(known.values())
+
+
+async def perhaps_said(connection: Connection, nodes: Sequence[Node]) -> dict[int, Node]:
+    """Return nodes as :func:`said` does, but for those with one among them that is too odd; ask of these alone."""
+    known: dict[int, Node] = {}
+    for first in range(0, len(nodes), _TOGETHER):
+        try:
+            known |= {node.node_id: node for node in await said(connection, nodes[first : first + _TOGETHER])}
+        except Exception as problem:
+            if lost(problem):
+                raise
+            log.warning("owners and tags are asked of table by table: %s", problem)
+    return known
+
+
+def _as_said(node: Node, event: Any) -> Node:
+    outputs = _at(event, "outputs")
     for output in outputs if isinstance(outputs, list) else []:
         named = (_at(output, "namespace"), _at(output, "name"))
         if len(outputs) == 1 or named == (node.namespace, node.name):

@@ -37,6 +37,8 @@ def column_type(type_: str) -> dict[str, Any]:
     elif name == "ARRAY":
         inside = _INSIDE.search(type_)
         found["arrayDataType"] = _name(inside.group(1)) if inside else "UNKNOWN"
+    elif name == "STRUCT":
+        found["children"] = []  # refused without, whether its members are columns of their own or not
     return found
 
 
