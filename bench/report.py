@@ -22,6 +22,7 @@ PAGE = BENCH.parent / "docs" / "reference" / "benchmarks.md"
 
 PARTS = (
     "stack",
+    "cluster",
     "airflow",
     "publishing",
     "rest_writers",
@@ -88,6 +89,28 @@ def platform_rows(stack: Numbers, airflow: Numbers) -> list[Row]:
         ("— times better than stock settings", str(better), "at least 2, aim 2.5"),
         ("Airflow, chain of 5 tasks", f"{chain['tuned']} s (stock {chain['stock']} s)", ""),
         ("— times shorter than with stock settings", str(shorter), "at least 3, aim 4"),
+    ]
+
+
+def cluster_rows(stack: Numbers, cluster: Numbers) -> list[Row]:
+    """The same platform on one machine and on a cluster of one node."""
+    return [
+        (
+            "From `helm install` until every pod is ready; one machine: warm `lakehold up`",
+            f"{cluster['install_seconds']} s; {stack['warm_up_seconds']} s",
+            "",
+        ),
+        (
+            "Memory at rest: working set of all pods; one machine: PSS of all processes",
+            f"{cluster['idle_working_set_gb']} GB; {stack['idle_pss_gb']} GB",
+            "what the pods ask for",
+        ),
+        (
+            "`flights_daily` for a day, the first after the start, each task a pod; one machine",
+            f"{cluster['first_day_seconds']} s; {stack['day_run_seconds']} s",
+            "",
+        ),
+        ("`flights_daily` for a month in one run", f"{cluster['month_seconds']} s", ""),
     ]
 
 
@@ -252,11 +275,12 @@ Absolute numbers depend on the machine and on what else it does; ratios were mea
 
 {tables}
 How: `bench/stack.py` (start, memory, a day's run, dbt), `bench/airflow.py` (the same DAGs with our settings and with
-Airflow's own, one after the other), `bench/gates.py`, `bench/publishing.py`, `bench/rest_writers.py`,
-`bench/maintenance.py` and those of lineage: `bench/lineage.py`, `bench/lineage_kills.py`, `bench/lineage_graph.py`,
-`bench/lineage_backlog.py`, `bench/lineage_sinks.py`, `bench/lineage_outage.py` and `bench/lineage_malformed.py`. Each
-explains itself with `--help`; all but those of the platform, Airflow and the lineage service's speed fail when a
-promise is broken, and then this page is not written.
+Airflow's own, one after the other), `bench/cluster.py` (as root: [a real cluster](../how-to/test-the-chart.md)),
+`bench/gates.py`, `bench/publishing.py`, `bench/rest_writers.py`, `bench/maintenance.py` and those of lineage:
+`bench/lineage.py`, `bench/lineage_kills.py`, `bench/lineage_graph.py`, `bench/lineage_backlog.py`,
+`bench/lineage_sinks.py`, `bench/lineage_outage.py` and `bench/lineage_malformed.py`. Each explains itself with
+`--help`; all but those of the platform, Airflow and the lineage service's speed fail when a promise is broken, and
+then this page is not written.
 """
 
 
@@ -270,6 +294,7 @@ def main() -> None:
     numbers = {name: run(name, keep) for name in PARTS}
     sections = {
         "The platform": platform_rows(numbers["stack"], numbers["airflow"]),
+        "On a cluster, profile `trial`": cluster_rows(numbers["stack"], numbers["cluster"]),
         "Audit before publish": publishing_rows(numbers["publishing"], numbers["rest_writers"], numbers["gates"]),
         "Maintenance": maintenance_rows(numbers["maintenance"]),
         "Lineage service": lineage_rows(numbers["lineage"], numbers["lineage_kills"]),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lakehold.cluster.objects import of_job
 from lakehold.errors import ArtifactError
 from lakehold.release import envs
 from node import programs
@@ -38,6 +39,8 @@ EXEMPT: Mapping[tuple[str, str], str] = {
     },
 }
 """What does not hold for one object; of a Job's name without the sum of what it runs."""
+_AUDITED = 100
+"""Fewer rules that hold mean that it was not read."""
 _LOCK = HERE.parent / "checkov.txt"
 _SWAGGER = Path("api") / "openapi-spec" / "swagger.json"
 _KINDS = "x-kubernetes-group-version-kind"
@@ -60,6 +63,34 @@ def checkov() -> list[str]:
                 raise ArtifactError("checkov's environment could not be built.", why=done.stderr[-500:])
         (folder / envs.RECORD).write_text("{}", encoding="utf-8")
     return [str(folder / "bin" / "python"), str(folder / "bin" / "checkov")]
+
+
+def audit(folder: Path) -> list[tuple[str, str]]:
+    """Return rule and object of what checkov finds in a folder, but for what has its reason here."""
+    command = [
+        *checkov(),
+        *("--directory", str(folder), "--framework", "kubernetes", "--output", "json", "--quiet"),
+        *("--compact", "--skip-check", ",".join(SKIPPED)),
+    ]
+    # It would ask its maker's service otherwise.
+    environment = {**os.environ, "BC_SKIP_MAPPING": "TRUE", "CHECKOV_RUN_SCA_PACKAGE_SCAN_V2": "false"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
+    found = json.loads(done.stdout)
+    if found["summary"]["passed"] < _AUDITED or found["summary"]["parsing_errors"]:
+        raise ArtifactError("checkov has not read what it was given.", why=str(found["summary"]))
+    failed = {(one["check_id"], of_job(one["resource"])) for one in found["results"]["failed_checks"]}
+    return sorted(failed - set(EXEMPT))
+
+
+def conform(node: Node, text: str) -> dict[str, Any]:
+    """Return what kubeconform says, by the API's own schemas, of the objects in a text."""
+    location = str(schemas(node) / "{{ .ResourceKind }}{{ .KindSuffix }}.json")
+    command = [str(programs.ensure(node, "kubeconform")), "-strict", "-summary", "-output", "json"]
+    done = subprocess.run(
+        [*command, "-schema-location", location], input=text, capture_output=True, text=True, check=False
+    )
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
 
 
 def schemas(node: Node) -> Path:

@@ -177,6 +177,7 @@ def _remove_groups(node: Node) -> bool:
 def _start(node: Node) -> None:
     environment = {
         "PATH": os.environ["PATH"],
+        "HOME": str(node.run),
         "NODE": node.name,
         "ADDRESS": node.address,
         "GATEWAY": node.gateway,
