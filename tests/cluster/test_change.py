@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 
 import pytest
 from fingerprints import fingerprints
 from lakehold.cluster.layout import STATE
-from lakehold.pipelines.client import Interval, TaskState
+from lakehold.pipelines.client import TaskState
 from lakehold.release.store import Store
 from node import layout, machine
 from older_image import build_older
 from real_cluster import Installation
+from runs import Runs
 from waiting import wait_for
 
 
@@ -52,21 +52,33 @@ def test_an_upgrade_that_changes_nothing_starts_nothing_again(installation: Inst
     assert _started(installation) == before
 
 
-def test_a_changed_value_arrives_during_a_run_and_can_be_taken_back(
-    day: tuple[Installation, list[TaskState]],
+def test_upgrades_arrive_during_a_run_and_one_can_be_taken_back(
+    day: tuple[Installation, list[TaskState]], older: dict[str, str]
 ) -> None:
+    """PostgreSQL to its next release, which takes the database from all that is at work; then a setting of Trino's."""
     installation, _ = day
-    before, secrets = fingerprints(installation), _secrets(installation)
-    run = installation.start(Interval(start=date(2013, 1, 1), end=date(2013, 1, 2)))
+    before, pinned = fingerprints(installation), Store.default().pins.artifact("postgres").version
+    secrets = _secrets(installation)
+    installation.helm("upgrade", "--set", f"images.postgres.tag={older['tag']}")
+    _settled(installation)
+    assert _postgres(installation) in older["version"]
+    runs = Runs(installation, seconds=600)
+    runs.ensure_under_way()
+    with installation.cluster.timed("helm upgrade, PostgreSQL to its next release during a run"):
+        installation.helm("upgrade")
+    _settled(installation)
+    assert _postgres(installation) in pinned
+    runs.ensure_under_way()
     with installation.cluster.timed("helm upgrade, a setting changed during a run"):
         installation.helm("upgrade", "--set", "settings.trino.query_max_memory=900MB")
     _settled(installation)
-    installation.finish(run)
     assert _limit(installation) == "900MB"
+    runs.end()
+    assert fingerprints(installation) == before
     with installation.cluster.timed("helm rollback"):
         installation.helm("rollback", "--wait", "--wait-for-jobs", "--timeout", "20m")
     _settled(installation)
-    assert _limit(installation) == "1GB"
+    assert (_limit(installation), _postgres(installation) in pinned) == ("1GB", True)
     assert _secrets(installation) == secrets
     assert fingerprints(installation) == before
 
@@ -79,24 +91,6 @@ def _limit(installation: Installation) -> str:
         *("/usr/bin/python3.11", "-I", "-S", "-c", read, f"{STATE}/conf/trino/etc/config.properties"),
     )
     return dict(line.split("=", 1) for line in told.stdout.splitlines() if "=" in line)["query.max-memory"]
-
-
-def test_a_newer_release_of_a_component_arrives_during_a_run(
-    day: tuple[Installation, list[TaskState]], older: dict[str, str]
-) -> None:
-    """From an earlier PostgreSQL to the pinned one: everything that is at work loses its database for a moment."""
-    installation, _ = day
-    before, pinned = fingerprints(installation), Store.default().pins.artifact("postgres").version
-    installation.helm("upgrade", "--set", f"images.postgres.tag={older['tag']}")
-    _settled(installation)
-    assert _postgres(installation) in older["version"]
-    run = installation.start(Interval(start=date(2013, 1, 1), end=date(2013, 1, 2)))
-    with installation.cluster.timed("helm upgrade, PostgreSQL to its next release during a run"):
-        installation.helm("upgrade")
-    _settled(installation)
-    assert _postgres(installation) in pinned
-    installation.finish(run)
-    assert fingerprints(installation) == before
 
 
 def _postgres(installation: Installation) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -46,7 +47,8 @@ def web(installation: Installation, way_in: Path, outside: None) -> Iterator[htt
     """A browser that trusts the ingress's certificate, and no other."""
     assert outside is None
     assert installation.unready() == []
-    with httpx.Client(verify=str(way_in), timeout=30, trust_env=False) as client:
+    trusted = ssl.create_default_context(cafile=way_in)
+    with httpx.Client(verify=trusted, timeout=30, trust_env=False) as client:
         host = f"https://{HOSTS['airflow']}"
         wait_for(lambda: client.get(f"{host}/api/v2/version").status_code == 200, 60, "the controller has seen all")
         yield client
@@ -87,7 +89,7 @@ def test_trino_answers_who_has_a_password(installation: Installation, way_in: Pa
             return connection.cursor().execute("select current_user").fetchall()
 
     assert ask(installation.secrets["trino.analyst"]) == [["analyst"]]
-    with pytest.raises(trino.exceptions.Error):
+    with pytest.raises(trino.exceptions.HttpError, match="error 401"):
         ask("wrong")
 
 

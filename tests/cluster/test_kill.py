@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from fingerprints import fingerprints
 from lakehold.pipelines.client import TaskState
 from real_cluster import Installation, Object
-from runs import DAY, Runs
+from runs import Runs
 from waiting import wait_for
 
 TASKS = "app.kubernetes.io/component=airflow-task"
@@ -15,7 +18,6 @@ _JAVA = """
 import pathlib, sys
 sys.exit(not any(one.read_text().startswith("java") for one in pathlib.Path("/proc").glob("[0-9]*/comm")))
 """
-SPARK = ("bronze.load", "silver.join")
 
 
 def _at_work(installation: Installation, task: str = "") -> list[Object]:
@@ -31,11 +33,51 @@ def _is_driver(installation: Installation, pod: Object) -> bool:
     return installation.kubectl("exec", pod["metadata"]["name"], *asked, check=False).returncode == 0
 
 
-def test_every_pod_may_be_killed_during_a_run(day: tuple[Installation, list[TaskState]]) -> None:
-    """The runs are of a day that has been run before: killed or not, they change nothing in any table."""
+@pytest.fixture(scope="module")
+def runs(day: tuple[Installation, list[TaskState]]) -> Iterator[Runs]:
+    """Runs of a day that has been run before: whatever is killed, they end well and change nothing in any table."""
     installation, _ = day
     before = fingerprints(installation)
     runs = Runs(installation, seconds=600)
+    yield runs
+    runs.end()
+    assert fingerprints(installation) == before
+
+
+def _killed_driver(installation: Installation, task: str) -> int:
+    """Kill the driver of a task; which attempt at it that was, and 0 while there is none."""
+    for pod in _at_work(installation, task):
+        words = ("delete", "pod", pod["metadata"]["name"], *NOW)
+        if _is_driver(installation, pod) and installation.kubectl(*words, check=False).returncode == 0:
+            return int(pod["metadata"]["labels"]["try_number"])
+    return 0
+
+
+@pytest.mark.parametrize("task", ["bronze.load", "silver.join"])
+def test_a_spark_driver_may_be_killed(installation: Installation, runs: Runs, task: str) -> None:
+    """It is in its task's pod, and begins again."""
+    killed = 0
+
+    def found() -> bool:
+        nonlocal killed
+        runs.ensure_under_way()
+        killed = _killed_driver(installation, task)
+        return killed > 0
+
+    wait_for(found, 900, f"{task} has a driver, which is killed")
+    wait_for(lambda: (runs.attempt(task) or 0) > killed, 300, f"{task} begins again")
+
+
+def test_a_task_s_pod_may_be_killed(installation: Installation, runs: Runs) -> None:
+    killed = 0
+    while killed < 3:
+        runs.ensure_under_way()
+        for pod in _at_work(installation)[:1]:
+            installation.kubectl("delete", "pod", pod["metadata"]["name"], *NOW, check=False)
+            killed += 1
+
+
+def test_every_pod_may_be_killed_during_a_run(installation: Installation, runs: Runs) -> None:
     for process in installation.processes():
         runs.ensure_under_way()
         labels = f"app.kubernetes.io/instance={installation.release},lakehold/process={process}"
@@ -50,46 +92,3 @@ def test_every_pod_may_be_killed_during_a_run(day: tuple[Installation, list[Task
             wait_for(replaced, 600, f"{process} is ready again, and all others are")
         # The way through kubectl leads to a pod that is gone.
         installation.close()
-    runs.end()
-    assert fingerprints(installation) == before
-
-
-def test_a_task_s_pod_may_be_killed(day: tuple[Installation, list[TaskState]]) -> None:
-    installation, _ = day
-    before = fingerprints(installation)
-    runs = Runs(installation, seconds=600)
-    killed = 0
-    while killed < 3:
-        runs.ensure_under_way()
-        for pod in _at_work(installation)[:1]:
-            installation.kubectl("delete", "pod", pod["metadata"]["name"], *NOW, check=False)
-            killed += 1
-    runs.end()
-    assert fingerprints(installation) == before
-
-
-def _killed_driver(installation: Installation, task: str) -> int:
-    """Kill the driver of a task; which attempt at it that was, and 0 while there is none."""
-    for pod in _at_work(installation, task):
-        words = ("delete", "pod", pod["metadata"]["name"], *NOW)
-        if _is_driver(installation, pod) and installation.kubectl(*words, check=False).returncode == 0:
-            return int(pod["metadata"]["labels"]["try_number"])
-    return 0
-
-
-def test_spark_s_drivers_may_be_killed(day: tuple[Installation, list[TaskState]]) -> None:
-    """They are in their tasks' pods, and begin again."""
-    installation, _ = day
-    before = fingerprints(installation)
-    run = installation.start(DAY)
-    killed: dict[str, int] = {}
-    for task in SPARK:
-
-        def found(task: str = task) -> bool:
-            killed[task] = _killed_driver(installation, task)
-            return killed[task] > 0
-
-        wait_for(found, 900, f"{task} has a driver, which is killed")
-    attempts = {task.name: task.attempt for task in installation.finish(run) if task.name in killed}
-    assert all(attempts[task] > attempt for task, attempt in killed.items()), (killed, attempts)
-    assert fingerprints(installation) == before

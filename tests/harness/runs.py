@@ -40,6 +40,16 @@ class Runs:
         at_work = f"a task of {self.current} is at work"
         wait_for(lambda: bool(self.platform.patiently(self._at_work)), self.seconds, at_work)
 
+    def attempt(self, task: str) -> int | None:
+        """Which attempt at a task of the run the last one was; None while Airflow cannot be asked."""
+
+        def ask(airflow: AirflowClient) -> int | None:
+            assert self.current is not None
+            return next((one.attempt for one in airflow.tasks(self.current) if one.name == task), None)
+
+        found: int | None = self.platform.patiently(ask)
+        return found
+
     def end(self) -> None:
         """Wait for the end of the last one."""
         wait_for(lambda: bool(self.platform.patiently(self._ended)), 5 * self.seconds, f"the end of {self.current}")
