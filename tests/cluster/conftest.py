@@ -30,7 +30,7 @@ Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
 NODE = layout.default()
 IMAGES = CHART.parents[1] / "dist" / "images"
-_LAST = ("test_executors", "test_kill", "test_change", "test_reinstall", "test_restricted")
+_LAST = ("test_executors", "test_celery", "test_kill", "test_change", "test_reinstall", "test_restricted")
 """What changes the installation, in this order after everything else; then an installation beside it."""
 _TIMES: dict[str, float] = {}
 _SIZES: dict[str, float] = {}

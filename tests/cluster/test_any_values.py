@@ -40,12 +40,6 @@ def rendered(helm: str, tmp_path_factory: pytest.TempPathFactory) -> list[Object
 
 
 def _rendered_whole(helm: str, file: Path, some: dict[str, Any]) -> list[Object]:
-    # What belongs together: keys that nobody can draw are in a Secret of its own.
-    some.setdefault("secrets", {})["outside"] = "mine"
-    if some.get("airflow", {}).get("executor") == "CeleryExecutor":
-        some["spark"] = {"executors": 0}
-    images = {"image": "example.org/om/server:2", "opensearch": {"image": "example.org/os/opensearch:3"}}
-    some["openmetadata"] = {**some.get("openmetadata", {}), **images}
     # As JSON: the text "y" is a truth to Helm's YAML, and none to ours, which would leave its quotes out.
     file.write_text(json.dumps(some), encoding="utf-8")
     done = subprocess.run([helm, *TEMPLATE, "--values", str(file)], capture_output=True, text=True, check=False)

@@ -416,7 +416,21 @@ def test_people_come_in_by_the_hosts_that_are_named_and_no_other(render: Render)
 
 @pytest.mark.parametrize(
     ("value", "path"),
-    [("settings.trino.heap=much", "heap"), ("lineage.replicas=0", "replicas"), ("postgress.size=1", "postgress")],
+    [
+        ("settings.trino.heap=much", "heap"),
+        ("lineage.replicas=0", "replicas"),
+        ("postgress.size=1", "postgress"),
+        ("network.apiServer=10.0.0.300/8", "apiServer"),
+        ("postgres.storage.size=1.1Gi", "size"),
+        # What only Kubernetes would refuse, when the first half is made already.
+        (
+            "trino.resources.requests.memory=64Gi",
+            "trino.resources.requests.memory: 64Gi is more than trino.resources.limits.memory",
+        ),
+        ("lineage.resources.limits.cpu=10m", "is more than lineage.resources.limits.cpu, which is 10m"),
+        ("spark.executor.cpu.request=3", "spark.executor.cpu.request: 3 is more than spark.executor.cpu.limit"),
+        ("airflow.task.resources.requests.cpu=2500m", "airflow.task.resources.requests.cpu"),
+    ],
 )
 def test_a_wrong_value_is_refused_by_its_path(
     template: Callable[..., subprocess.CompletedProcess[str]], value: str, path: str

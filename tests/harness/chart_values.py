@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hypothesis import strategies as st
+from lakehold.cluster.amounts import CIDR
 from lakehold.cluster.chart import schema
+from lakehold.cluster.objects import quantity
 
 CHART = Path(__file__).resolve().parents[2] / "helm" / "lakehold"
 RELEASE, NAMESPACE = "demo", "lake"
@@ -18,8 +25,54 @@ _SCHEMA = schema()
 
 
 def values() -> st.SearchStrategy[dict[str, Any]]:
-    """Any part of the values, each as the schema allows it."""
-    return _of(_SCHEMA)
+    """Any part of the values, each as the schema allows it, and what belongs together as the chart wants it."""
+    return _of(_SCHEMA).map(_consistent)
+
+
+def _consistent(some: dict[str, Any]) -> dict[str, Any]:
+    # Keys that nobody can draw are in a Secret of its own.
+    some.setdefault("secrets", {})["outside"] = "mine"
+    if some.get("airflow", {}).get("executor") == "CeleryExecutor":
+        some["spark"] = {"executors": 0}
+    images = {"image": "example.org/om/server:2", "opensearch": {"image": "example.org/os/opensearch:3"}}
+    some["openmetadata"] = {**some.get("openmetadata", {}), **images}
+    _fit(some, _defaults())
+    return some
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    defaults: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    return defaults
+
+
+def _fit(some: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Have nothing reserved that is more than the most there is, whichever of the two is a default."""
+    for asked, most in (("requests", "limits"), ("request", "limit")):
+        if isinstance(defaults.get(asked), dict):
+            for what in defaults[asked]:
+                _cap(some, (asked, what), (most, what), defaults)
+        elif asked in defaults:
+            _cap(some, (asked,), (most,), defaults)
+    for name, inner in defaults.items():
+        if isinstance(inner, dict) and isinstance(some.get(name), dict):
+            _fit(some[name], inner)
+
+
+def _cap(some: dict[str, Any], asked: Sequence[str], most: Sequence[str], defaults: dict[str, Any]) -> None:
+    limit = _at(some, most, _at(defaults, most, None))
+    if quantity(_at(some, asked, _at(defaults, asked, None))) > quantity(limit):
+        for name in asked[:-1]:
+            some = some.setdefault(name, {})
+        some[asked[-1]] = limit
+
+
+def _at(node: Any, path: Sequence[str], otherwise: Any) -> Any:
+    for name in path:
+        if not isinstance(node, dict) or name not in node:
+            return otherwise
+        node = node[name]
+    return node
 
 
 def _of(node: dict[str, Any]) -> st.SearchStrategy[Any]:
@@ -49,10 +102,20 @@ def _array(node: dict[str, Any]) -> st.SearchStrategy[list[Any]]:
 
 
 def _string(node: dict[str, Any]) -> st.SearchStrategy[str]:
+    if node.get("pattern") == CIDR:
+        return _networks()
     if "pattern" in node:
         made = st.from_regex(node["pattern"], fullmatch=True, alphabet=_PRINTABLE)
         return made.filter(lambda text: "\n" not in text and len(text) < 60)
     return st.text(_PRINTABLE, max_size=12)
+
+
+def _networks() -> st.SearchStrategy[str]:
+    """Ranges as they are written: with nothing behind the mask."""
+    lengths = st.one_of(*(st.tuples(st.just(v), st.integers(0, bits)) for v, bits in ((4, 32), (6, 64))))
+    return lengths.flatmap(
+        lambda one: st.ip_addresses(v=one[0]).map(lambda address: str(ip_network((address, one[1]), strict=False)))
+    ).filter(lambda text: re.fullmatch(CIDR, text) is not None)
 
 
 def _integer(node: dict[str, Any]) -> st.SearchStrategy[int]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lakehold.cluster.amounts import NAME, NAME_OR_NONE, Amounts, Part, Resources, Storage, sized
+from lakehold.cluster.amounts import NAME, NAME_OR_NONE, Amounts, Cidr, Part, Resources, Storage, sized
 from lakehold.cluster.values_airflow import Airflow, Spark
 from lakehold.cluster.values_openmetadata import OpenMetadata
 from lakehold.config.settings import (
@@ -125,7 +125,7 @@ class Tls(Part):
     )
 
 
-_Addresses = list[Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]]
+_Addresses = list[Cidr]
 
 
 class Outside(Part):
@@ -146,7 +146,7 @@ class Network(Part):
         default=[],
         description="Peers, as in a NetworkPolicy, that may reach Airflow, Trino and the lineage page.",
     )
-    api_server: str = Field(
+    api_server: Cidr = Field(
         default="0.0.0.0/0",
         description="Addresses of the Kubernetes API; only what has to ask it may reach them.",
     )

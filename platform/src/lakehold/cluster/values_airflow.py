@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lakehold.cluster.amounts import Amounts, Part, Quantity, Resources, Storage, sized
+from lakehold.cluster.amounts import Amounts, Cores, Part, Resources, Storage, sized
 
 
 class Work(Storage):
@@ -82,8 +82,8 @@ class Airflow(Part):
 class Cpu(Part):
     """Cores."""
 
-    request: Quantity = Field(default="500m", description="Cores, or thousandths of one (`250m`), that are reserved.")
-    limit: Quantity = Field(default="2", description="The most it gets.")
+    request: Cores = Field(default="500m", description="Cores, or thousandths of one (`250m`), that are reserved.")
+    limit: Cores = Field(default="2", description="The most it gets.")
 
 
 class Executor(Part):
