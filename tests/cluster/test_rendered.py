@@ -414,6 +414,16 @@ def test_people_come_in_by_the_hosts_that_are_named_and_no_other(render: Render)
     assert json.loads(cluster["data"]["cluster.json"])["settings"]["airflow"]["url"] == "https://flows.example.org"
 
 
+def test_a_pod_with_a_volume_that_cannot_start_is_replaced_by_a_rollback(render: Render) -> None:
+    """Otherwise its controller waits until the broken one is ready, which it never is."""
+    images = ("openmetadata.image=example.org/om/server:2", "openmetadata.opensearch.image=example.org/os/opensearch:3")
+    objects = render("trial", "openmetadata.enabled=true", *images, "secrets.outside=mine")
+    policies = {
+        one["metadata"]["name"]: one["spec"]["podManagementPolicy"] for one in objects if one["kind"] == "StatefulSet"
+    }
+    assert policies == dict.fromkeys(("demo-postgres", "demo-objectstore", "demo-opensearch"), "Parallel")
+
+
 @pytest.mark.parametrize(
     ("value", "path"),
     [

@@ -21,6 +21,8 @@ metadata:
 spec:
   serviceName: {{ include "lakehold.name" .root }}-{{ .component }}
   replicas: 1
+  # Else a pod that cannot start is never replaced, not by a rollback either: the controller waits for it first.
+  podManagementPolicy: Parallel
   selector:
     matchLabels:
       {{- include "lakehold.pods" . | nindent 6 }}
