@@ -102,7 +102,7 @@ def _postgres(installation: Installation) -> str:
 
 
 def test_an_upgrade_that_cannot_start_leaves_what_serves(installation: Installation) -> None:
-    """The new pods never come up; with --atomic all is as it was, and nobody noticed."""
+    """The new pods never come up. What may be two serves on; with --atomic the rest comes back by itself."""
     before = _started(installation)
     done = installation.helm(
         "upgrade", "--atomic", "--timeout", "60s", "--set", "images.platform.tag=there-is-none", check=False
