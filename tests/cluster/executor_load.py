@@ -1,8 +1,8 @@
 """Airflow's own KubernetesExecutor with tasks to start, driven as the scheduler's loop drives it.
 
-Run by the Python of the cluster's Airflow, in an AIRFLOW_HOME of its own: ``executor_load.py <tasks>``. Its database is
-made here, with the tasks queued in it; whoever plays the tasks sets their states. A line of JSON is written at each
-step: ``queued``, ``created`` (every pod was asked for), ``ended`` (every pod was seen to end, and was deleted).
+Run by the Python of the cluster's Airflow, in an AIRFLOW_HOME of its own: ``executor_load.py <tasks> <file>``. Its
+database is made here, with the tasks queued in it; whoever plays the tasks sets their states. The file gets a line of
+JSON at each step: ``queued``, ``created`` (every pod was asked for), ``ended`` (each was seen to end, and was deleted).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
     executor.start()
     for task in tasks:
         executor.queue_workload(task, session=None)
-    own = Usage()
+    own = Usage(Path(sys.argv[2]))
     own.tell("queued")
     states: Counter[str] = Counter()
     created = False
@@ -99,8 +99,9 @@ def _remember(tasks: list[ExecuteTask]) -> None:
 class Usage:
     """CPU seconds since it was made, and the most memory (MB) it has seen, of this process and those it started."""
 
-    def __init__(self) -> None:
-        self._before = self._cpu()
+    def __init__(self, told: Path) -> None:
+        self._told = told
+        self._before, self._loop_before = self._cpu(), time.process_time()
         self._most = 0.0
         self._next = 0.0
 
@@ -112,9 +113,10 @@ class Usage:
 
     def tell(self, step: str, **more: object) -> None:
         """Write a line of JSON."""
-        used = {"cpu": self._cpu() - self._before, "memory": self._most}
-        sys.stdout.write(json.dumps({"step": step, "at": time.time(), **used, **more}) + "\n")
-        sys.stdout.flush()
+        loop = time.process_time() - self._loop_before
+        used = {"cpu": self._cpu() - self._before, "loop": loop, "memory": self._most}
+        with self._told.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "at": time.time(), **used, **more}) + "\n")
 
     def _cpu(self) -> float:
         return sum(sum(one.cpu_times()[:2]) for one in self._processes())

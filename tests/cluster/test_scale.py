@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import time
@@ -112,15 +113,17 @@ class Executor:
     """Airflow's, in a process with its own Python (executor_load.py), and how far it has come."""
 
     def __init__(self, scale: Simulation) -> None:
-        self._log = scale.folder / "executor.log"
-        command = [str(PYTHON), str(Path(__file__).with_name("executor_load.py")), str(TASKS)]
+        self._log, self._steps = scale.folder / "executor.log", scale.folder / "steps.jsonl"
+        self._steps.touch()
+        command = [str(PYTHON), str(Path(__file__).with_name("executor_load.py")), str(TASKS), str(self._steps)]
         with self._log.open("w") as out:
             environment = scale.airflow(CORE__PARALLELISM=str(TASKS))
-            self.process = subprocess.Popen(command, env=environment, cwd=scale.folder, stdout=out, stderr=out)
+            self.process = subprocess.Popen(
+                command, env=environment, cwd=scale.folder, stdout=out, stderr=out, start_new_session=True
+            )
 
     def steps(self) -> Steps:
-        told = [line for line in self._log.read_text(encoding="utf-8").splitlines() if line.startswith('{"step"')]
-        return {one["step"]: one for one in map(json.loads, told)}
+        return {one["step"]: one for one in map(json.loads, self._steps.read_text(encoding="utf-8").splitlines())}
 
     def has_come_to(self, step: str) -> bool:
         if self.process.poll():
@@ -128,8 +131,15 @@ class Executor:
         return step in self.steps()
 
     def end(self) -> None:
-        self.process.terminate()
-        self.process.wait()
+        """With the processes it has started, if it has not ended of itself."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def test_the_namespace_takes_no_pod_with_more_rights_than_ours(scale: Simulation) -> None:
+    done = scale.kubectl("run", "loose", "--image=example.org/loose:1", "--dry-run=server", check=False)
+    assert 'violates PodSecurity "restricted' in done.stderr
 
 
 def _end_tasks(scale: Simulation) -> None:
@@ -149,6 +159,7 @@ def test_a_thousand_tasks_run_at_the_same_time_and_nothing_is_left_of_them(scale
         ended = time.time()
         _end_tasks(scale)
         wait_for(lambda: executor.has_come_to("ended"), 1200, "the executor has seen them all end")
+        assert executor.process.wait(300) == 0
     finally:
         executor.end()
     steps = executor.steps()
@@ -162,6 +173,7 @@ def _told(cluster: Cluster, steps: Steps, ended: float, api_server: Usage) -> No
     cluster.times[f"{TASKS} tasks' pods made, {60 * TASKS / made:.0f} a minute (simulated)"] = made
     cluster.times[f"- ended and deleted, {60 * TASKS / gone:.0f} a minute"] = gone
     cluster.times["- CPU of Airflow's executor"] = steps["ended"]["cpu"]
+    cluster.times["- of it, the scheduler's loop"] = steps["ended"]["loop"]
     cluster.times["- CPU of the API server"] = api_server.cpu()
     cluster.sizes[f"{TASKS} tasks' pods: Airflow's executor, at most"] = steps["ended"]["memory"]
     cluster.sizes["- API server, at most"] = api_server.memory()
