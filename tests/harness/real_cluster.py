@@ -67,13 +67,9 @@ class Cluster:
 
     def memory(self, namespace: str) -> dict[str, float]:
         """MB of every pod's working set, as its node's kubelet counts it: what it would be evicted for."""
-        pods = [
-            pod
-            for node in self.objects("nodes")
-            for pod in json.loads(
-                self.kubectl("get", "--raw", f"/api/v1/nodes/{node['metadata']['name']}/proxy/stats/summary").stdout
-            )["pods"]
-        ]
+        nodes = {pod["spec"].get("nodeName") for pod in self.objects("pods", "--namespace", namespace)} - {None}
+        paths = [f"/api/v1/nodes/{node}/proxy/stats/summary" for node in nodes]
+        pods = [pod for path in paths for pod in json.loads(self.kubectl("get", "--raw", path).stdout)["pods"]]
         return {
             pod["podRef"]["name"]: pod["memory"]["workingSetBytes"] / 1e6
             for pod in pods
