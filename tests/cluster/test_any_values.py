@@ -36,6 +36,11 @@ def test_any_values_that_fit_are_rendered_whole(helm: str, file: Path, given_val
         given_values["spark"] = {"executors": 0}
     images = {"image": "example.org/om/server:2", "opensearch": {"image": "example.org/os/opensearch:3"}}
     given_values["openmetadata"] = {**given_values.get("openmetadata", {}), **images}
+    for server in (
+        given_values.get("postgres", {}).get("outside", {}),
+        given_values["openmetadata"].get("database", {}),
+    ):
+        server["ca"] = {"configMap": "ca"} if server.get("sslmode", "").startswith("verify-") else {}
     # As JSON: the text "y" is a truth to Helm's YAML, and none to ours, which would leave its quotes out.
     file.write_text(json.dumps(given_values), encoding="utf-8")
     command = [helm, *TEMPLATE, "--values", str(file)]
