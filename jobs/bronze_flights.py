@@ -22,7 +22,7 @@ from bronze_reference import ensure_reference
 from lakehold.config import platform
 from lakehold.lineage.tell import Loaded, tell
 from lakehold.tables.shadow import written
-from landed import EXIT_BAD_INPUT, LANDING, LandedFile, Landing, Refused, parse, stamped
+from landed import EXIT_BAD_INPUT, LandedFile, Landing, Refused, parse, stamped
 from place import location_clause
 from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType, TimestampType
@@ -109,13 +109,13 @@ def write(spark: SparkSession, tables: list[pa.Table], loaded: list[date]) -> No
     replace_days(spark, TABLE, rows, loaded)
 
 
-def loaded(days: Iterable[date]) -> Loaded:
+def loaded(bucket: str, days: Iterable[date]) -> Loaded:
     """Say where the rows are from: Spark is given them as they are, and has not seen the files."""
     same = {field.name: [field.name] for field in FLIGHTS.fields}
     return Loaded(
         table="bronze.flights",
-        source=f"s3://{LANDING}/flights",
-        files=[f"s3://{LANDING}/{key_of(day)}" for day in days],
+        source=f"s3://{bucket}/flights",
+        files=[f"s3://{bucket}/{key_of(day)}" for day in days],
         columns={**same, "flight_date": ["year", "month", "day"]},
     )
 
@@ -134,7 +134,7 @@ def main() -> int:
     refused += bad
     if tables:
         write(spark, list(tables.values()), list(tables))
-        loads.append(loaded(tables))
+        loads.append(loaded(landing.bucket, tables))
     spark.stop()
     if why := tell(loads, known):
         print(f"warning: lineage is not told of the landed files: {why}", file=sys.stderr)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from lakehold.lineage.tell import Loaded
 from lakehold.tables.shadow import written
-from landed import LANDING, Landing, Refused, parse
+from landed import Landing, Refused, parse
 from place import folder_for
 from pyspark.sql import SparkSession
 from pyspark.sql.types import DataType, DoubleType, IntegerType, StringType, StructField, StructType, TimestampType
@@ -120,7 +120,7 @@ def ensure_reference(spark: SparkSession, landing: Landing) -> tuple[list[Refuse
             continue
         _replace(spark, table, rows, {"comment": reference.comment, SOURCE_SUM: file.sha256})
         print(f"{table}: {rows.num_rows} rows")
-        source = f"s3://{LANDING}/{file.key}"
+        source = file.address
         same = {column: [column] for column in rows.column_names}
         loaded.append(Loaded(table=f"bronze.{name}", source=source, files=[source], columns=same))
     return bad, loaded

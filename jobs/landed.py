@@ -25,8 +25,6 @@ from pyspark.sql.types import StructType
 if TYPE_CHECKING:
     from lakehold.config.platform import S3Address
 
-LANDING = "landing"
-QUARANTINE = "quarantine"
 NULLS = ["NA", ""]
 MAX_REASONS = 20
 EXIT_BAD_INPUT = 8
@@ -37,6 +35,7 @@ EXIT_BAD_INPUT = 8
 class LandedFile:
     """One object of the landing bucket; ``promised_rows`` is how many rows its sender says it has, if it does."""
 
+    bucket: str
     key: str
     body: bytes
     etag: str
@@ -46,6 +45,11 @@ class LandedFile:
     def sha256(self) -> str:
         """Checksum of the bytes as they landed."""
         return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return f"s3://{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,8 @@ class Landing:
     """The landing and quarantine buckets, through one S3 user."""
 
     def __init__(self, address: S3Address, user: str = "spark") -> None:
+        self.bucket = address.landing
+        self._quarantine = address.quarantine
         self._s3 = boto3.client(
             "s3",
             endpoint_url=address.endpoint,
@@ -81,13 +87,14 @@ class Landing:
 
     def _read(self, key: str) -> LandedFile | Refused:
         try:
-            answer = self._s3.get_object(Bucket=LANDING, Key=key)
+            answer = self._s3.get_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
                 raise
-            return Refused(key=key, reasons=(f"missing: there is no s3://{LANDING}/{key}",))
+            return Refused(key=key, reasons=(f"missing: there is no s3://{self.bucket}/{key}",))
         promised = answer.get("Metadata", {}).get("rows")
         return LandedFile(
+            bucket=self.bucket,
             key=key,
             body=answer["Body"].read(),
             etag=answer["ETag"].strip('"'),
@@ -98,16 +105,16 @@ class Landing:
         """Copy ``file`` and its reasons to the quarantine bucket; returns the copy's address."""
         stem = f"{file.key.removesuffix('.csv')}/{file.sha256[:16]}"
         report = {
-            "source": f"s3://{LANDING}/{file.key}",
+            "source": file.address,
             "bytes": len(file.body),
             "sha256": file.sha256,
             "etag": file.etag,
             "reasons": list(refused.reasons),
         }
-        self._s3.put_object(Bucket=QUARANTINE, Key=f"{stem}.csv", Body=file.body)
+        self._s3.put_object(Bucket=self._quarantine, Key=f"{stem}.csv", Body=file.body)
         text = json.dumps(report, indent=2) + "\n"
-        self._s3.put_object(Bucket=QUARANTINE, Key=f"{stem}.json", Body=text.encode())
-        return f"s3://{QUARANTINE}/{stem}.csv"
+        self._s3.put_object(Bucket=self._quarantine, Key=f"{stem}.json", Body=text.encode())
+        return f"s3://{self._quarantine}/{stem}.csv"
 
 
 def parse(file: LandedFile, schema: StructType) -> pa.Table | Refused:
@@ -171,7 +178,7 @@ def _promises(file: LandedFile, table: pa.Table, schema: StructType) -> Iterator
 
 def stamped(table: pa.Table, file: LandedFile, extra: dict[str, Any]) -> pa.Table:
     """Add constant columns: ``extra``, then where the rows come from."""
-    origin = {**extra, "_source_file": f"s3://{LANDING}/{file.key}", "_file_sha256": file.sha256}
+    origin = {**extra, "_source_file": file.address, "_file_sha256": file.sha256}
     for name, value in origin.items():
         table = table.append_column(name, pa.repeat(pa.scalar(value), table.num_rows))
     return table

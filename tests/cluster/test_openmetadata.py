@@ -54,6 +54,7 @@ def test_what_it_adds(objects: dict[str, Manifest]) -> None:
                 "to-openmetadata",
                 "to-opensearch",
                 "openmetadata-to-postgres",
+                "lineage-to-openmetadata",
             )
         ),
     }
@@ -101,6 +102,32 @@ def test_no_key_or_password_is_the_one_of_its_image(objects: dict[str, Manifest]
     }
     for name in ("RSA_PUBLIC_KEY_FILE_PATH", "RSA_PRIVATE_KEY_FILE_PATH"):
         assert known[name]["value"].startswith("/var/lib/lakehold/keys/")
+
+
+OUTSIDE = ("postgres.outside.host=p.example.org", "postgres.outside.sslmode=verify-full")
+OWN = ("openmetadata.database.host=o.example.org", "openmetadata.database.sslmode=verify-ca")
+
+
+@pytest.mark.parametrize(
+    ("values", "mode", "given"),
+    [
+        ((), "sslmode=prefer", []),
+        ((*OUTSIDE, "postgres.outside.ca.secret=ca"), "sslmode=verify-full&sslrootcert={}", [{"secret": "ca"}]),
+        ((*OWN, "openmetadata.database.ca.configMap=ca"), "sslmode=verify-ca&sslrootcert={}", [{"configMap": "ca"}]),
+    ],
+)
+def test_it_verifies_its_database_as_it_is_told(
+    render: Render, values: tuple[str, ...], mode: str, given: list[dict[str, str]]
+) -> None:
+    found = [one for one in render("trial", *ON, *values) if one["kind"] in KINDS]
+    for pod in (one["spec"]["template"] for one in found if one["metadata"]["name"].startswith("demo-openmetadata")):
+        (container,) = pod["spec"]["containers"]
+        path = "/etc/lakehold/database/ca.crt"
+        assert environment(pod)["DB_PARAMS"]["value"] == mode.format(path)
+        (volume,) = [one["projected"]["sources"] for one in pod["spec"]["volumes"] if one["name"] == "database"] or [[]]
+        assert [{kind: one["name"] for kind, one in source.items()} for source in volume] == given
+        mounts = [one["mountPath"] for one in container["volumeMounts"]]
+        assert ("/etc/lakehold/database" in mounts) is bool(given)
 
 
 def test_its_keys_are_looked_at_before_anything_else(objects: dict[str, Manifest]) -> None:

@@ -36,6 +36,8 @@ def _consistent(some: dict[str, Any]) -> dict[str, Any]:
         some["spark"] = {"executors": 0}
     images = {"image": "example.org/om/server:2", "opensearch": {"image": "example.org/os/opensearch:3"}}
     some["openmetadata"] = {**some.get("openmetadata", {}), **images}
+    for server in (some.get("postgres", {}).get("outside", {}), some["openmetadata"].get("database", {})):
+        server["ca"] = {"configMap": "ca"} if server.get("sslmode", "").startswith("verify-") else {}
     _fit(some, _defaults())
     return some
 

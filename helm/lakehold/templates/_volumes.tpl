@@ -71,6 +71,30 @@
               path: tls/tls.key
             {{- end }}
       {{- end }}
+      {{- with include "lakehold.authority" (dict "of" .root.Values.postgres.outside "value" "postgres.outside" "path" "tls/postgres.crt") }}
+      {{- . | nindent 6 }}
+      {{- end }}
+{{- end }}
+
+{{/* The authority by which the certificate of a PostgreSQL is verified, as a source of a projected volume; nothing where
+     none is. Takes of: what says so, value: where it stands, and path. */}}
+{{- define "lakehold.authority" -}}
+{{- $named := ne (printf "%s%s" .of.ca.secret .of.ca.configMap) "" -}}
+{{- if and .of.ca.secret .of.ca.configMap -}}
+{{- fail (printf "%s.ca: name a Secret or a ConfigMap, not both" .value) -}}
+{{- end -}}
+{{- if .of.host -}}
+{{- if ne $named (hasPrefix "verify-" .of.sslmode) -}}
+{{- fail (printf "%s.ca: sslmode verify-ca and verify-full ask an authority that it names, and no other does; sslmode is %s" .value .of.sslmode) -}}
+{{- end -}}
+{{- if $named -}}
+- {{ ternary "secret" "configMap" (ne .of.ca.secret "") }}:
+    name: {{ .of.ca.secret | default .of.ca.configMap | quote }}
+    items:
+      - key: {{ .of.ca.key | quote }}
+        path: {{ .path }}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/* The token of a pod's service account. No other way gives a pod one. */}}

@@ -39,7 +39,7 @@ AUDIT = Audit("damage/by hand", "bronze")
 
 def arrow(body: bytes, day: date) -> pa.Table | Refused:
     """What the job makes of a file."""
-    file = LandedFile(key=bronze_flights.key_of(day), body=body, etag="")
+    file = LandedFile(bucket="landing", key=bronze_flights.key_of(day), body=body, etag="")
     return bronze_flights.parse_day(file, day)
 
 

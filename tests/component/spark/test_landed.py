@@ -19,7 +19,7 @@ PARSE = """
 import base64, datetime, json, sys, landed, bronze_flights
 for line in sys.stdin:
     body, rows = json.loads(line)
-    file = landed.LandedFile(key="k", body=base64.b64decode(body), etag="", promised_rows=rows)
+    file = landed.LandedFile(bucket="landing", key="k", body=base64.b64decode(body), etag="", promised_rows=rows)
     result = bronze_flights.parse_day(file, datetime.date(2013, 1, 1))
     said = str(result) if isinstance(result, landed.Refused) else f"{result.num_rows} rows"
     print(json.dumps(said), flush=True)

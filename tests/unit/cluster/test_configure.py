@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import re
@@ -9,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lakehold.cluster import layout
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from lakehold.cluster import layout, openmetadata
 from lakehold.cluster.configure import Plan, certificates, plan, write
 from lakehold.cluster.declared import example
-from lakehold.cluster.pod import Mounted, executors_of, load, settings_of
+from lakehold.cluster.pod import Mounted, executors_of, load, postgres_tls, settings_of
 from lakehold.components.airflow import AIRFLOW, AIRFLOW_TASK
 from lakehold.components.airflow_worker import AIRFLOW_WORKER
+from lakehold.components.generated import generate
 from lakehold.components.lineage import LINEAGE
 from lakehold.components.model import Component, Git, Site
 from lakehold.components.objectstore import OBJECTSTORE
+from lakehold.components.openmetadata_tokens import PUBLIC, RSA
 from lakehold.components.postgres import POSTGRES
 from lakehold.components.registry import COMPONENTS
 from lakehold.components.spark import SPARK as SPARK_PART
@@ -25,6 +30,7 @@ from lakehold.components.spark import SPARK_DRIVER
 from lakehold.components.trino import TRINO
 from lakehold.components.trino_worker import TRINO_WORKER
 from lakehold.errors import ConfigError
+from lakehold.lineage.sinks import settings as sinks
 from lakehold.pipelines import spark_submit
 
 SITE = example(COMPONENTS)
@@ -86,6 +92,77 @@ def test_a_task_s_log_outlives_its_pod() -> None:
     assert users["command"][-1] == "logs"
 
 
+def test_other_names_of_buckets_reach_all_who_use_them() -> None:
+    names = {"landing_bucket": "acme-in", "quarantine_bucket": "acme-refused", "logs_bucket": "acme-logs"}
+    settings = settings_of({"s3": names, "catalog": {"warehouse": "s3://acme-lake/wh/"}})
+    site = dataclasses.replace(SITE, settings=settings)
+    command = json.loads(plan(OBJECTSTORE, site).files[layout.RUN / "objectstore-users.json"])["command"]
+    assert command[-4:] == ["s3://acme-lake/wh/", "acme-in", "acme-refused", "acme-logs"]
+    conf = Path("/var/lib/lakehold/conf/airflow")
+    for part in (AIRFLOW, AIRFLOW_TASK, AIRFLOW_WORKER):
+        files = plan(part, site).files
+        assert "remote_base_log_folder = s3://acme-logs/airflow\n" in files[conf / "airflow.cfg"]
+        told = json.loads(files[conf / "platform.json"])["s3"]
+        assert (told["landing"], told["quarantine"]) == ("acme-in", "acme-refused")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"s3": {"logs_bucket": "Logs"}},
+        {"s3": {"landing_bucket": "logs"}},
+        {"catalog": {"warehouse": "s3://landing/tables/"}},
+        {"catalog": {"warehouse": "s3://lake/tables"}},
+    ],
+)
+def test_a_bucket_has_a_bucket_s_name_and_is_for_one_thing(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"^settings(\.(s3|catalog)\.\w+)?: "):
+        settings_of(values)
+
+
+def sinks_of(site: Site) -> dict[str, str]:
+    environment = json.loads(plan(LINEAGE, site).files[layout.RUN / "lineage.json"])["environment"]
+    return {key: value for key, value in environment.items() if key in vars(sinks).values()}
+
+
+def test_lineage_is_published_to_nobody_unless_somebody_is_named() -> None:
+    assert sinks_of(SITE) == {}
+
+
+def test_lineage_is_published_to_the_openmetadata_that_is_installed_with_it() -> None:
+    drawn = {name: generate(name) for name in openmetadata.GENERATED}
+    site = dataclasses.replace(
+        SITE,
+        hosts={**SITE.hosts, "openmetadata": "demo-openmetadata"},
+        ports={**SITE.ports, "openmetadata": openmetadata.PORT},
+        secrets={**SITE.secrets, **drawn},
+    )
+    told = sinks_of(site)
+    assert told[sinks.OPENMETADATA_URL] == "http://demo-openmetadata:8585"
+    signed, _, signature = told[sinks.OPENMETADATA_TOKEN].rpartition(".")
+    public = serialization.load_der_public_key(openmetadata.files(drawn)[PUBLIC])
+    assert isinstance(public, rsa.RSAPublicKey)
+    padded = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+    public.verify(padded, signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    assert drawn[RSA] not in str(plan(LINEAGE, site).files), "the key itself stays with whom it was given to"
+
+
+def test_lineage_is_published_elsewhere_with_the_token_that_was_given() -> None:
+    settings = {
+        "openlineage": {"url": "https://ol.example.org/api/v1/lineage"},
+        "openmetadata": {"url": "https://om.example.org", "token_file": "/etc/lakehold/secrets/openmetadata.token"},
+    }
+    secrets = {**SITE.secrets, "openmetadata.token": "bot"}
+    site = dataclasses.replace(
+        SITE, settings=settings_of(settings), hosts={**SITE.hosts, "openmetadata": "demo-openmetadata"}, secrets=secrets
+    )
+    told = sinks_of(site)
+    assert (told[sinks.OPENMETADATA_URL], told[sinks.OPENMETADATA_TOKEN]) == ("https://om.example.org", "bot")
+    assert (told[sinks.OPENLINEAGE_URL], told[sinks.OPENLINEAGE_TOKEN]) == ("https://ol.example.org/api/v1/lineage", "")
+    with_token = dataclasses.replace(site, secrets={**secrets, "openlineage.token": "hush"})
+    assert sinks_of(with_token)[sinks.OPENLINEAGE_TOKEN] == "hush"
+
+
 def test_a_secret_given_on_standard_input_stays_off_the_command_line() -> None:
     spec = json.loads(plan(POSTGRES, SITE).files[layout.RUN / "postgres-initdb.json"])
     assert spec["stdin"] == "secret-postgres.superuser\n"
@@ -113,6 +190,25 @@ def test_a_client_is_given_the_authority_only(tmp_path: Path) -> None:
     assert certificates(tmp_path / "none", SITE) == {}
 
 
+@pytest.mark.parametrize("mode", ["disable", "prefer", "require", "verify-ca", "verify-full"])
+def test_every_client_of_an_outside_postgres_is_told_how_to_verify_it(mode: str, tmp_path: Path) -> None:
+    site = dataclasses.replace(SITE, postgres_tls=postgres_tls(mode))
+    (tmp_path / "postgres.crt").write_text("Zertifikat für …\nCA\n", encoding="utf-8")
+    (authority,) = certificates(tmp_path, site)
+    for part in (POSTGRES, LINEAGE, TRINO, TRINO_WORKER, AIRFLOW, AIRFLOW_TASK, AIRFLOW_WORKER, SPARK_PART):
+        for path, text in plan(part, site).files.items():
+            logins = [line for line in text.splitlines() if "host-of-postgres" in line]
+            if path.name == "postgres-roles.json":
+                logins = [json.dumps(json.loads(text)["environment"]).replace("PGSSLMODE", "sslmode")]
+            for login in logins:
+                assert re.search(rf"sslmode(=|%%3D|\W+){mode}\b", login), (part.name, path, login)
+                assert (str(authority) in login) is mode.startswith("verify-"), (part.name, path, login)
+
+
+def test_the_bundled_postgres_speaks_no_tls_and_nobody_is_told_to() -> None:
+    assert not [text for part in COMPONENTS for text in plan(part, SITE).files.values() if "sslmode" in text]
+
+
 def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
     described: dict[str, Any] = {
         "settings": {"catalog": {"name": "lake"}},
@@ -120,6 +216,7 @@ def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
         "namespace": "lake",
     }
     described |= {"ports": {"postgres": 5432}, "admin": "owner", "trinoWorkers": True, "celery": 4}
+    described["sslmode"] = "require"
     described |= {"spark": {"account": "demo", "executors": 0}, "git": {"url": ""}}
     (tmp_path / "cluster.json").write_text(json.dumps(described), encoding="utf-8")
     (tmp_path / "secrets").mkdir()
@@ -131,6 +228,7 @@ def test_what_the_chart_mounts_is_read(tmp_path: Path) -> None:
     assert (site.pods.executors, site.pods.git) == (None, None)
     assert (site.pods.admin, site.pods.trino_workers, site.pods.celery) == ("owner", True, 4)
     assert (site.ports["postgres"], site.ports["trino"]) == (5432, 18443)
+    assert site.postgres_tls == {"sslmode": "require"}
 
 
 SPARK_CONF = Path("/var/lib/lakehold/conf/spark/spark-defaults.conf")

@@ -9,7 +9,9 @@ import pytest
 from lakehold.cluster import configure, layout
 from lakehold.cluster.declared import declared, example, mentioned
 from lakehold.cluster.values import SettingsPart
+from lakehold.components.generated import generate
 from lakehold.components.model import Component, Site
+from lakehold.components.openmetadata_tokens import KEY_ID, RSA
 from lakehold.components.registry import COMPONENTS
 from lakehold.components.spark import SPARK
 
@@ -43,7 +45,10 @@ def test_a_component_finds_others_by_their_service_only(part: Component) -> None
 
 def test_what_a_component_is_told_by_a_setting_is_in_a_section_it_names() -> None:
     """A setting that is not in the sums of a component's pods would change and not arrive."""
-    site = example(COMPONENTS)
+    bare = example(COMPONENTS)
+    hosts = {**bare.hosts, "openmetadata": "host-of-openmetadata"}
+    secrets = {**bare.secrets, "openmetadata.token": "t", RSA: generate(RSA), KEY_ID: "k"}
+    site = replace(bare, hosts=hosts, secrets=secrets, ports={**bare.ports, "openmetadata": 8585})
     changed = {
         "trino": {"heap": "3G", "query_max_memory": "2GB"},
         "spark": {"driver_heap": "3g", "cores": 7},
@@ -57,8 +62,17 @@ def test_what_a_component_is_told_by_a_setting_is_in_a_section_it_names() -> Non
             "oauth2_uri": "https://o.example.org",
             "oauth2_scope": "other",
         },
-        "s3": {"endpoint": "https://s3.example.org", "region": "there", "access_keys": {"trino": "AKIA"}},
+        "s3": {
+            "endpoint": "https://s3.example.org",
+            "region": "there",
+            "access_keys": {"trino": "AKIA"},
+            "landing_bucket": "other-in",
+            "quarantine_bucket": "other-out",
+            "logs_bucket": "other-logs",
+        },
         "lineage": {"events_days": 1, "history_days": 2, "close_hours": 3, "trusted_users": "a"},
+        "openlineage": {"url": "https://o.example.org"},
+        "openmetadata": {"url": "https://m.example.org", "service": "other"},
     }
     assert {name: set(part) for name, part in changed.items()} == {
         name: set(part) for name, part in SettingsPart().model_dump().items()
@@ -90,8 +104,9 @@ def with_setting(site: Site, section: str, **update: Any) -> Site:
 def test_a_setting_of_one_component_is_no_reason_to_start_all_of_them_again() -> None:
     assert {name: facts["settings"] for name, facts in FACTS.items()} == {
         "postgres": [],
-        "objectstore": ["catalog"],
-        "lineage": ["catalog", "lineage", "s3"],
+        "objectstore": ["catalog", "s3"],
+        # Of Airflow's the address people open it at, to which it links.
+        "lineage": ["airflow", "catalog", "lineage", "openlineage", "openmetadata", "s3"],
         "trino": ["catalog", "s3", "trino"],
         "trino-worker": ["catalog", "s3", "trino"],
         "airflow": ["airflow", "catalog", "s3"],

@@ -9,8 +9,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lakehold.cluster import openmetadata
-from lakehold.cluster.openmetadata import FERNET, GENERATED, KEY_ID, PRIVATE, PUBLIC, RSA, files, main
+from lakehold.cluster.openmetadata import FERNET, GENERATED, files, main
 from lakehold.components.generated import generate
+from lakehold.components.openmetadata_tokens import KEY_ID, PRIVATE, PUBLIC, RSA
 from lakehold.errors import ConfigError
 
 DRAWN = {name: generate(name) for name in GENERATED}

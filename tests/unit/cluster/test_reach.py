@@ -28,8 +28,11 @@ TRINO = {
         {"name": "work", "emptyDir": {}},
         {"name": "given", "projected": {"sources": [
             {"configMap": {"name": "mine-cluster"}},
-            {"secret": {"name": "my-keys", "items": [{"key": "trino.admin"}]}},
-            {"secret": {"name": "my-tls", "items": [{"key": "ca.crt"}, {"key": "tls.crt"}]}},
+            {"secret": {"name": "my-keys", "items": [{"key": "trino.admin", "path": "secrets/trino.admin"}]}},
+            {"secret": {"name": "my-tls", "items": [
+                {"key": "ca.crt", "path": "tls/ca.crt"}, {"key": "tls.crt", "path": "tls/tls.crt"},
+            ]}},
+            {"secret": {"name": "their-postgres", "items": [{"key": "ca.crt", "path": "tls/postgres.crt"}]}},
         ]}},
     ]}}},
 }  # fmt: skip
@@ -51,8 +54,8 @@ def test_the_nodes_of_trino_are_not_where_people_ask() -> None:
 
 def test_what_is_outside_has_keys_of_its_own_and_is_not_looked_for_in_the_cluster() -> None:
     sources = [
-        {"secret": {"name": "my-keys", "items": [{"key": "postgres.trino"}]}},
-        {"secret": {"name": "theirs", "items": [{"key": "s3.trino"}]}},
+        {"secret": {"name": "my-keys", "items": [{"key": "postgres.trino", "path": "secrets/postgres.trino"}]}},
+        {"secret": {"name": "theirs", "items": [{"key": "s3.trino", "path": "secrets/s3.trino"}]}},
     ]
     pods = {"kind": "Deployment", "spec": {"template": {"spec": {"volumes": [{"projected": {"sources": sources}}]}}}}
     assert reach.mounted([TRINO, pods]) == (["my-keys", "theirs"], "my-tls")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lakehold.components.objectstore import USERS
-from lakehold.components.objectstore_policy import Grant, grants, log_grants, policies, split_uri
+from lakehold.components.objectstore_policy import Grant, grants, policies, split_uri
 
 
 def test_a_prefix_bounds_objects_and_the_bucket_keeps_its_name() -> None:
-    (grant,) = [grant for grant in grants("s3://lake/wh/one/") if grant.user == "trino"]
+    (grant,) = [grant for grant in grants("s3://lake/wh/one/", "in", "out") if grant.user == "trino"]
     assert grant == Grant(user="trino", bucket="lake", prefix="wh/one/", write=True)
     documents = policies([grant])
     objects, bucket = documents["lake"]["Statement"]
@@ -29,8 +29,8 @@ def test_who_may_read_some_objects_only_lists_none() -> None:
 
 
 def test_nobody_may_administer_and_everybody_is_known() -> None:
-    documents = policies(grants("s3://lakehouse/"))
-    assert set(documents) == {"lakehouse", "landing", "quarantine"}
+    documents = policies(grants("s3://lakehouse/", "in", "out"))
+    assert set(documents) == {"lakehouse", "in", "out"}
     statements = [statement for document in documents.values() for statement in document["Statement"]]
     assert {statement["Effect"] for statement in statements} == {"Allow"}
     assert {user for statement in statements for user in statement["Principal"]["AWS"]} == set(USERS)
@@ -39,7 +39,7 @@ def test_nobody_may_administer_and_everybody_is_known() -> None:
 
 
 def test_logs_are_read_and_written_by_airflow_alone() -> None:
-    (document,) = policies(log_grants()).values()
+    document = policies(grants("s3://lakehouse/", "in", "out", "kept"))["kept"]
     assert {user for statement in document["Statement"] for user in statement["Principal"]["AWS"]} == {"airflow"}
 
 

@@ -37,52 +37,6 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* The environment that its conf/openmetadata.yaml reads. Takes root and declared. */}}
-{{- define "lakehold.openmetadataEnv" -}}
-{{- $values := .root.Values.openmetadata -}}
-{{- $name := include "lakehold.name" .root -}}
-{{- $database := splitList ":" (include "lakehold.address" (dict "root" .root "declared" .declared "name" (ternary "openmetadata" "postgres" (ne $values.database.host "")))) -}}
-{{- $keys := printf "%s/keys" .declared.layout.state -}}
-{{- $plain := dict
-      "DB_DRIVER_CLASS" "org.postgresql.Driver"
-      "DB_SCHEME" "postgresql"
-      "DB_HOST" (index $database 0)
-      "DB_PORT" (index $database 1)
-      "DB_USER" $values.database.user
-      "OM_DATABASE" $values.database.name
-      "DB_PARAMS" "sslmode=prefer"
-      "SEARCH_TYPE" "opensearch"
-      "ELASTICSEARCH_HOST" (printf "%s-opensearch" $name)
-      "ELASTICSEARCH_PORT" "9200"
-      "ELASTICSEARCH_SCHEME" "http"
-      "AUTHENTICATION_PROVIDER" "basic"
-      "AUTHENTICATION_ENABLE_SELF_SIGNUP" "false"
-      "AUTHORIZER_PRINCIPAL_DOMAIN" $values.domain
-      "AUTHORIZER_ADMIN_PRINCIPALS" "[admin]"
-      "RSA_PUBLIC_KEY_FILE_PATH" (printf "%s/%s" $keys .declared.openmetadata.public)
-      "RSA_PRIVATE_KEY_FILE_PATH" (printf "%s/%s" $keys .declared.openmetadata.private)
-      "JWT_ISSUER" (printf "%s-openmetadata" $name)
-      "PIPELINE_SERVICE_CLIENT_ENABLED" "false"
-      "OPENMETADATA_HEAP_OPTS" (printf "-Xmx%s -Xms%s" $values.heap $values.heap)
--}}
-{{- range $key, $value := $plain }}
-- name: {{ $key }}
-  value: {{ $value | quote }}
-{{- end }}
-{{- $outside := include "lakehold.outsideKeys" .root | fromJsonArray }}
-{{- range $key, $secret := dict "JWT_KEY_ID" "openmetadata.key-id" "FERNET_KEY" "openmetadata.fernet" "DB_USER_PASSWORD" "openmetadata.database" }}
-- name: {{ $key }}
-  valueFrom:
-    secretKeyRef:
-      {{- if has $secret $outside }}
-      name: {{ $.root.Values.secrets.outside | default $.root.Values.secrets.existingSecret | quote }}
-      {{- else }}
-      name: {{ include "lakehold.secret" $.root | quote }}
-      {{- end }}
-      key: {{ $secret }}
-{{- end }}
-{{- end }}
-
 {{/* A pod of OpenMetadata's: keys first, then what it is for. Takes root, declared, component and the containers as text. */}}
 {{- define "lakehold.openmetadataPod" -}}
 {{- $layout := .declared.layout -}}
@@ -154,6 +108,12 @@ spec:
     - name: work
       emptyDir:
         sizeLimit: 2Gi
+    {{- with include "lakehold.openmetadataAuthority" .root }}
+    - name: database
+      projected:
+        sources:
+          {{- . | nindent 10 }}
+    {{- end }}
     - name: given
       projected:
         defaultMode: 288 # 0440: the pod's group
@@ -178,4 +138,9 @@ spec:
 - name: work
   mountPath: /tmp
   subPath: tmp
+{{- if include "lakehold.openmetadataAuthority" .root }}
+- name: database
+  mountPath: {{ .declared.layout.given }}/database
+  readOnly: true
+{{- end }}
 {{- end }}

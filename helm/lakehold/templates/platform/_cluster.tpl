@@ -22,6 +22,11 @@
 {{- end }}
 {{- end }}
 
+{{/* Whether lineage is published to the OpenMetadata of this chart: "true" or nothing. */}}
+{{- define "lakehold.ownOpenmetadata" -}}
+{{- if and .Values.openmetadata.enabled (not .Values.settings.openmetadata.url) -}}true{{- end -}}
+{{- end }}
+
 {{/* Whether tasks are run by Celery's workers: "true" or nothing. */}}
 {{- define "lakehold.celery" -}}
 {{- if eq .Values.airflow.executor "CeleryExecutor" -}}
@@ -48,13 +53,25 @@ true
 {{- $_ := set $hosts "postgres" . -}}
 {{- $_ := set $ports "postgres" (int $.Values.postgres.outside.port) -}}
 {{- end -}}
-{{- $airflow := merge (dict "url" (include "lakehold.airflowUrl" .)) .Values.settings.airflow -}}
-{{- $login := dict -}}
-{{- if ne .Values.secrets.catalog "none" -}}
-{{- $given := (include "lakehold.declared" . | fromYaml).layout.given -}}
-{{- $login = dict (printf "%s_file" .Values.secrets.catalog) (printf "%s/secrets/catalog.%s" $given .Values.secrets.catalog) -}}
+{{- with include "lakehold.ownOpenmetadata" . -}}
+{{- $_ := set $hosts "openmetadata" (printf "%s-openmetadata" (include "lakehold.name" $)) -}}
+{{- $_ := set $ports "openmetadata" (int (include "lakehold.declared" $ | fromYaml).openmetadata.port) -}}
 {{- end -}}
-{{- $settings := merge (dict "airflow" $airflow "catalog" (merge $login .Values.settings.catalog)) .Values.settings -}}
+{{- $airflow := merge (dict "url" (include "lakehold.airflowUrl" .)) .Values.settings.airflow -}}
+{{- $given := printf "%s/secrets" (include "lakehold.declared" . | fromYaml).layout.given -}}
+{{- $logins := dict "catalog" dict "openlineage" dict "openmetadata" dict -}}
+{{- range include "lakehold.outsideKeys" . | fromJsonArray -}}
+{{- $words := splitList "." . -}}
+{{- if and (hasKey $logins (first $words)) (has (last $words) (list "credential" "token")) -}}
+{{- $_ := set (index $logins (first $words)) (printf "%s_file" (last $words)) (printf "%s/%s" $given .) -}}
+{{- end -}}
+{{- end -}}
+{{- $sections := dict "airflow" $airflow -}}
+{{- range $name, $login := $logins -}}
+{{- $said := index $.Values.settings $name -}}
+{{- $_ := set $sections $name (merge $login (ternary $said (omit $said "url") (ne (dig "url" "none" $said) ""))) -}}
+{{- end -}}
+{{- $settings := merge $sections (omit .Values.settings "catalog" "openlineage" "openmetadata") -}}
 {{- dict
       "settings" $settings
       "hosts" $hosts
@@ -62,6 +79,7 @@ true
       "namespace" .Release.Namespace
       "spark" (merge (dict "account" (include "lakehold.name" .)) .Values.spark)
       "admin" .Values.postgres.outside.admin
+      "sslmode" (ternary .Values.postgres.outside.sslmode "" (ne .Values.postgres.outside.host ""))
       "trinoWorkers" (ne (include "lakehold.workers" .) "")
       "git" .Values.airflow.git
       "celery" (ternary (int .Values.airflow.celery.concurrency) 0 (ne (include "lakehold.celery" .) ""))

@@ -4,6 +4,8 @@
 {{- with .Values.settings.s3.endpoint }}{{ $_ := set $urls "objectstore" . }}{{ end -}}
 {{- if eq .Values.settings.catalog.type "rest" }}{{ with .Values.settings.catalog.uri }}{{ $_ := set $urls "catalog" . }}{{ end }}{{ end -}}
 {{- with .Values.airflow.git.url }}{{ $_ := set $urls "git" . }}{{ end -}}
+{{- with .Values.settings.openlineage.url }}{{ $_ := set $urls "openlineage" . }}{{ end -}}
+{{- with .Values.settings.openmetadata.url }}{{ $_ := set $urls "openmetadataServer" . }}{{ end -}}
 {{- $found := dict -}}
 {{- with .Values.postgres.outside.host -}}
 {{- $_ := set $found "postgres" (dict "host" . "port" (int $.Values.postgres.outside.port)) -}}
@@ -46,6 +48,8 @@
 {{- if and .Values.airflow.git.url .Values.airflow.git.token }}{{ $keys = append $keys "git.token" }}{{ end -}}
 {{- if include "lakehold.celery" . }}{{ $keys = append $keys "celery.broker" }}{{ end -}}
 {{- if .Values.openmetadata.enabled }}{{ $keys = append $keys "openmetadata.database" }}{{ end -}}
+{{- if .Values.settings.openmetadata.url }}{{ $keys = append $keys "openmetadata.token" }}{{ end -}}
+{{- if and .Values.settings.openlineage.url .Values.secrets.openlineage }}{{ $keys = append $keys "openlineage.token" }}{{ end -}}
 {{- if and $keys (not (or .Values.secrets.outside .Values.secrets.existingSecret)) -}}
 {{- fail (printf "secrets.outside: name a Secret with what outside services want: %s" (join ", " $keys)) -}}
 {{- end -}}
@@ -62,9 +66,15 @@
       "catalog.token" (list "trino" "trino-worker" "airflow" "airflow-worker")
       "git.token" (list "airflow" "airflow-worker")
       "celery.broker" (list "airflow" "airflow-worker")
+      "openmetadata.token" (list "lineage")
+      "openlineage.token" (list "lineage")
 -}}
 {{- $used := has $.component (index $users . | default list) -}}
 {{- if $used }}{{ $wanted = append $wanted . }}{{ end -}}
+{{- end -}}
+{{- /* It signs a token for itself with the key the server knows. */}}
+{{- if and (eq .component "lineage") (include "lakehold.ownOpenmetadata" .root) -}}
+{{- $wanted = concat $wanted (include "lakehold.declared" .root | fromYaml).openmetadata.signing -}}
 {{- end -}}
 {{- $own := list -}}
 {{- $given := list -}}

@@ -155,10 +155,16 @@ def deliver(site: Site) -> None:
         pins.ensure([DATA], [], progress)
     store = site.settings.s3
     keys = {DELIVERY: site.secrets[f"s3.{DELIVERY}"]}
-    address = S3Address(endpoint=s3_endpoint(site), region=store.region, keys=keys, access_keys=store.access_keys)
+    address = S3Address(
+        endpoint=s3_endpoint(site),
+        region=store.region,
+        keys=keys,
+        access_keys=store.access_keys,
+        landing=store.landing_bucket,
+    )
     files = list(track(Sender(address).send_all(pins.artifact(DATA)), "delivering", console=ERR, total=369))
     rows = sum(file.rows for file in files)
-    OUT.print(f"delivered {len(files)} files with {rows} rows to s3://landing", highlight=False)
+    OUT.print(f"delivered {len(files)} files with {rows} rows to s3://{address.landing}", highlight=False)
 
 
 def load(site: Site, intervals: Sequence[Interval] = INTERVALS) -> None:

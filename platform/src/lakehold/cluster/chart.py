@@ -59,6 +59,8 @@ Where a service is outside, nobody can draw its keys: they are in the Secret `se
 - `catalog.credential` (`client-id:client-secret`) or `catalog.token`, as `secrets.catalog` says
 - `git.token`, with `airflow.git.token`
 - `openmetadata.database`: the password of `openmetadata.database.user`
+- `openmetadata.token`, with `settings.openmetadata.url`: the token of one of its bots
+- `openlineage.token`, with `secrets.openlineage`
 """
 
 

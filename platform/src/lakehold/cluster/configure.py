@@ -81,11 +81,13 @@ def _started(one: Process | Task, site: Site) -> dict[str, object]:
 
 
 def certificates(given: Path, site: Site) -> dict[Path, str]:
-    """Return the TLS files, for the components whose pods are given them: the authority, and a server's own."""
+    """Return the TLS files, for the components whose pods are given them: authorities, and a server's own."""
     found = {}
-    authority, certificate, key = (given / name for name in ("ca.crt", "tls.crt", "tls.key"))
-    if authority.is_file():
-        found[site.tls / "ca.pem"] = authority.read_text(encoding="ascii")
+    certificate, key = (given / name for name in ("tls.crt", "tls.key"))
+    for authority, name in (("ca.crt", "ca.pem"), ("postgres.crt", layout.POSTGRES_CA)):
+        if (given / authority).is_file():
+            # People's may have words between the certificates.
+            found[site.tls / name] = (given / authority).read_text(encoding="utf-8")
     if certificate.is_file() and key.is_file():
         parts = [path.read_text(encoding="ascii").rstrip() + "\n" for path in (certificate, key)]
         found[site.tls / "server.pem"] = "".join(parts)

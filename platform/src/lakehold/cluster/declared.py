@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from lakehold.cluster import configure, layout, openmetadata, pod
 from lakehold.cluster.configure import WORKERS
 from lakehold.cluster.values import SettingsPart
-from lakehold.components import airflow_worker, spark_pods
+from lakehold.components import airflow_worker, openmetadata_tokens, spark_pods
 from lakehold.components.airflow import AIRFLOW_TASK
 from lakehold.components.model import Component, Health, Http, Pods, Process, Site, Task
 from lakehold.components.spark import SPARK
@@ -59,8 +59,11 @@ def declared(components: Sequence[Component]) -> dict[str, Any]:
             "secrets": list(openmetadata.GENERATED),
             "database": openmetadata.DATABASE,
             "keys": [str(layout.python(layout.LAKEHOLD)), "-m", "lakehold.cluster.openmetadata"],
-            "private": openmetadata.PRIVATE,
-            "public": openmetadata.PUBLIC,
+            "private": openmetadata_tokens.PRIVATE,
+            "public": openmetadata_tokens.PUBLIC,
+            "issuer": openmetadata_tokens.ISSUER,
+            "signing": [openmetadata_tokens.RSA, openmetadata_tokens.KEY_ID],
+            "port": openmetadata.PORT,
         },
         "tasks": _tasks(site),
         "spark": _spark(site),

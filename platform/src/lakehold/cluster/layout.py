@@ -24,7 +24,9 @@ ENVIRONMENTS: Mapping[str, str] = {"airflow": "airflow-cluster"}
 STATE = Path("/var/lib/lakehold")
 """The state directory of a pod; what is to last is mounted into it."""
 GIVEN = Path("/etc/lakehold")
-"""What the chart gives a pod: ``cluster.json``, ``secrets/<name>`` and ``tls/<tls.crt|tls.key|ca.crt>``."""
+"""What the chart gives a pod: ``cluster.json``, ``secrets/<name>``, ``tls/<tls.crt|tls.key|ca.crt|postgres.crt>``."""
+POSTGRES_CA = "postgres.pem"
+"""The authority of an outside PostgreSQL's certificate, among a pod's TLS files."""
 TASKS = "airflow-task"
 """What a pod with one of Airflow's tasks is configured as, besides Spark."""
 TASK = "task.yaml"

@@ -7,30 +7,26 @@ its own container, where it is.)
 
 from __future__ import annotations
 
-import base64
-import binascii
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
+from lakehold.components.openmetadata_tokens import KEY_ID, RSA, key_files
 from lakehold.errors import ConfigError, LakeholdError
 
-RSA, KEY_ID, FERNET = "openmetadata.rsa", "openmetadata.key-id", "openmetadata.fernet"
+FERNET = "openmetadata.fernet"
 GENERATED = (RSA, KEY_ID, FERNET)
 """Secrets that are drawn where there are none."""
 DATABASE = "openmetadata.database"
 """The password of its role in PostgreSQL, which others make."""
-PRIVATE, PUBLIC = "private_key.der", "public_key.der"
+PORT = 8585
+"""Where it is reached."""
 
 _KNOWN: Mapping[str, str] = {
     KEY_ID: "Gb389a-9f76-gdjs-a92j-0242bk94356",
     FERNET: "jJ/9sz0g0OHxsfxOoSfdFdmk3ysNmPRnH3TUAbz3IHA=",
 }
 """What is in every image: https://github.com/open-metadata/OpenMetadata, conf/openmetadata.yaml."""
-_LEAST_BITS = 2048
 
 
 def files(secrets: Mapping[str, str]) -> dict[str, bytes]:
@@ -43,26 +39,7 @@ def files(secrets: Mapping[str, str]) -> dict[str, bytes]:
                 f"The secret {name} is {what}.",
                 remedy=f"give the key {name} of the installation's Secret another value, and restart the pod",
             )
-    private = _private(secrets[RSA])
-    return {
-        PRIVATE: private.private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
-        PUBLIC: private.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        ),
-    }
-
-
-def _private(text: str) -> rsa.RSAPrivateKey:
-    remedy = f"openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -outform DER | base64 -w0, as the key {RSA}"
-    try:
-        key = serialization.load_der_private_key(base64.b64decode(text.strip(), validate=True), password=None)
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise ConfigError(f"The secret {RSA} is no private key (DER in base64).", remedy=remedy) from error
-    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < _LEAST_BITS:
-        raise ConfigError(f"The secret {RSA} is no RSA key of at least {_LEAST_BITS} bits.", remedy=remedy)
-    return key
+    return key_files(secrets[RSA])
 
 
 def main(given: str, folder: str) -> int:

@@ -31,10 +31,12 @@ def site(
     secrets: Mapping[str, str],
     pods: Pods,
     outside: Mapping[str, int] = MappingProxyType({}),
+    sslmode: str = "",
 ) -> Site:
     """Return the site of a pod; pure.
 
     ``hosts`` maps a component to its Service, or where it is outside to its host, and then ``outside`` has its port.
+    ``sslmode`` is for an outside PostgreSQL.
     """
     environments = {layout.LAKEHOLD, *(name for part in components for name in part.pythons)}
     return Site(
@@ -47,7 +49,17 @@ def site(
         secrets=secrets,
         hosts=hosts,
         pods=pods,
+        postgres_tls=postgres_tls(sslmode),
     )
+
+
+def postgres_tls(sslmode: str) -> dict[str, str]:
+    """Return what clients of an outside PostgreSQL are told; an authority only where it is asked about."""
+    if not sslmode:
+        return {}
+    verified = sslmode.startswith("verify-")
+    root = {"sslrootcert": str(layout.STATE / "tls" / layout.POSTGRES_CA)} if verified else {}
+    return {"sslmode": sslmode, **root}
 
 
 def pods_of(described: Mapping[str, Any]) -> Pods:
@@ -88,7 +100,7 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate({**values, "bind": ANY_ADDRESS, "state": layout.STATE})
     except ValidationError as error:
-        problems = [f"settings.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        problems = [f"{'.'.join(map(str, ('settings', *one['loc'])))}: {one['msg']}" for one in error.errors()]
         raise ConfigError(
             problems[0] if len(problems) == 1 else f"{len(problems)} values are wrong.",
             why="" if len(problems) == 1 else "\n          ".join(problems),
@@ -134,4 +146,5 @@ def load(components: Sequence[Component], given: Path = layout.GIVEN) -> Site:
         secrets=Mounted(given / "secrets"),
         pods=pods_of(described),
         outside={name: int(port) for name, port in described["ports"].items()},
+        sslmode=described["sslmode"],
     )

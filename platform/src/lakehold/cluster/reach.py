@@ -83,10 +83,11 @@ def mounted(found: Iterable[Object]) -> tuple[list[str], str]:
         for volume in one["spec"]["template"]["spec"]["volumes"] if one["kind"] == "Deployment" else []:
             for source in (volume.get("projected") or {}).get("sources") or []:
                 asked = source.get("secret") or {}
-                keys = {item["key"] for item in asked.get("items") or []}
-                if "ca.crt" in keys:
+                # By where a pod finds them: the authority of an outside PostgreSQL may be a Secret's `ca.crt` as well.
+                paths = [item["path"] for item in asked.get("items") or []]
+                if "tls/ca.crt" in paths:
                     tls = asked["name"]
-                elif keys:
+                elif any(path.startswith("secrets/") for path in paths):
                     names[asked["name"]] = None
     return list(names), tls
 

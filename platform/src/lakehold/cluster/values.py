@@ -13,11 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from lakehold.cluster.amounts import NAME, NAME_OR_NONE, Amounts, Cidr, Part, Resources, Storage, sized
 from lakehold.cluster.values_airflow import Airflow, Spark
 from lakehold.cluster.values_openmetadata import OpenMetadata
+from lakehold.cluster.values_postgres import Postgres
 from lakehold.config.settings import (
     ADDRESS,
     AirflowSettings,
     CatalogSettings,
     LineageSettings,
+    OpenLineageSettings,
+    OpenMetadataSettings,
     S3Settings,
     SparkSettings,
     TrinoSettings,
@@ -60,6 +63,28 @@ class CatalogSection(_Section):
     oauth2_scope: str | None = _same(CatalogSettings, "oauth2_scope")
 
 
+class OpenLineageSection(_Section):
+    """What of ``[openlineage]`` is a setting here too."""
+
+    url: str = Field(
+        default="",
+        pattern=rf"{ADDRESS}|^$",
+        description=f"{OpenLineageSettings.model_fields['url'].description} Empty: there is none.",
+    )
+
+
+class OpenMetadataSection(_Section):
+    """What of ``[openmetadata]`` is a setting here too."""
+
+    url: str = Field(
+        default="",
+        pattern=rf"{ADDRESS}|^$",
+        description="Address of an OpenMetadata that lineage is published to, with the key `openmetadata.token`; "
+        "empty: the one of this chart, where it is enabled.",
+    )
+    service: str = _same(OpenMetadataSettings, "service")
+
+
 class SettingsPart(Part):
     """The platform's settings."""
 
@@ -69,6 +94,8 @@ class SettingsPart(Part):
     catalog: CatalogSection = CatalogSection()
     s3: S3Settings = S3Settings()
     lineage: LineageSettings = LineageSettings()
+    openlineage: OpenLineageSection = OpenLineageSection()
+    openmetadata: OpenMetadataSection = OpenMetadataSection()
 
 
 class Image(Part):
@@ -113,6 +140,9 @@ class Secrets(Part):
     catalog: Literal["none", "credential", "token"] = Field(
         default="none", description="How one logs in to an outside REST catalog: with which key of that Secret."
     )
+    openlineage: bool = Field(
+        default=False, description="Whether `settings.openlineage.url` asks for a token: the key `openlineage.token`."
+    )
 
 
 class Tls(Part):
@@ -135,6 +165,10 @@ class Outside(Part):
     objectstore: _Addresses = Field(default=["0.0.0.0/0"], description="Of an outside object store.")
     catalog: _Addresses = Field(default=["0.0.0.0/0"], description="Of an outside REST catalog.")
     openmetadata: _Addresses = Field(default=["0.0.0.0/0"], description="Of OpenMetadata's own PostgreSQL.")
+    openlineage: _Addresses = Field(default=["0.0.0.0/0"], description="Of another OpenLineage endpoint.")
+    openmetadata_server: _Addresses = Field(
+        default=["0.0.0.0/0"], description="Of an OpenMetadata elsewhere that lineage is published to."
+    )
     broker: _Addresses = Field(default=["0.0.0.0/0"], description="Of Celery's broker.")
     git: _Addresses = Field(default=["0.0.0.0/0"], description="Of the repository with DAGs.")
 
@@ -180,27 +214,6 @@ class Ingress(Part):
     trino_annotations: dict[str, str] = Field(
         default={}, description="More of Trino's, which is spoken to by https: your controller has one that says so."
     )
-
-
-class PostgresOutside(Part):
-    """A PostgreSQL that others look after."""
-
-    host: str = Field(default="", pattern=NAME_OR_NONE, description="Its host name; empty: the bundled one is used.")
-    port: int = Field(default=5432, ge=1, le=65535, description="Its port.")
-    admin: str = Field(
-        default="postgres",
-        pattern=r"^[a-z_][a-z0-9_-]{0,62}$",
-        description="A role that may make databases and roles; its password is the key `postgres.superuser`.",
-    )
-
-
-class Postgres(Part):
-    """PostgreSQL: the bundled one, or an outside one."""
-
-    outside: PostgresOutside = PostgresOutside()
-
-    storage: Storage = Storage(size="8Gi")
-    resources: Resources = sized("postgres", cpu="100m", most_cpu="2")
 
 
 class Objectstore(Part):

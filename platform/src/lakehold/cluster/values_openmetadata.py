@@ -5,13 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from lakehold.cluster.amounts import NAME_OR_NONE, Amounts, Part, Resources, Storage
+from lakehold.cluster.values_postgres import Server
 
 _TAG, _DIGEST = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", r"@sha256:[0-9a-f]{64}"
 _REFERENCE = rf"^([a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+({_TAG}|{_DIGEST}))?$"
 
 
-class Database(Part):
-    """Its database, made by you: OpenMetadata makes the tables. Empty host: PostgreSQL's of this platform."""
+class Database(Server):
+    """Its database, made by you: OpenMetadata makes the tables.
+
+    Without a host it is in this platform's PostgreSQL, and what that says of TLS holds.
+    """
 
     host: str = Field(default="", pattern=NAME_OR_NONE, description="Host name; empty: the platform's PostgreSQL.")
     port: int = Field(default=5432, ge=1, le=65535, description="Its port, where a host is given.")

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from lakehold.components.model import Pods, Site
-from lakehold.components.objectstore_policy import LOGS
 from lakehold.config import posting
+from lakehold.tables.catalog import in_url
 
 Config = Mapping[str, Mapping[str, object]]
 
@@ -135,9 +135,12 @@ def _celery(site: Site) -> Config:
 def _database(site: Site) -> dict[str, object]:
     password = quote(site.secrets["postgres.airflow"], safe="")
     where = f"airflow:{password}@{site.at('postgres')}:{site.ports['postgres']}/airflow"
+    tls = in_url(site.postgres_tls)
+    # asyncpg takes libpq's words in an address of its own only, here one that says nothing else.
+    asyncpg = in_url({"dsn": f"postgresql:///{tls}"}) if tls else ""
     return {
-        "sql_alchemy_conn": f"postgresql+psycopg2://{where}",
-        "sql_alchemy_conn_async": f"postgresql+asyncpg://{where}",
+        "sql_alchemy_conn": f"postgresql+psycopg2://{where}{tls}",
+        "sql_alchemy_conn_async": f"postgresql+asyncpg://{where}{asyncpg}",
         # `prepare` has migrated the database before any process starts.
         "check_migrations": False,
     }
@@ -149,15 +152,15 @@ def _logging(site: Site) -> dict[str, object]:
         "base_log_folder": logs,
         "dag_processor_child_process_log_directory": logs / "dag_processor",
         "colored_console_log": False,
-        **(_remote_logs() if site.pods else {}),
+        **(_remote_logs(site.settings.s3.logs_bucket) if site.pods else {}),
     }
 
 
-def _remote_logs() -> dict[str, object]:
+def _remote_logs(bucket: str) -> dict[str, object]:
     """A pod's files go with it: when a task has ended, its log goes to the store, where the API server finds it."""
     return {
         "remote_logging": True,
-        "remote_base_log_folder": f"s3://{LOGS}/airflow",
+        "remote_base_log_folder": f"s3://{bucket}/airflow",
         "remote_log_conn_id": LOGS_CONNECTION,
     }
 

@@ -37,6 +37,8 @@ def platform_of(site: Site) -> Platform:
             region=site.settings.s3.region,
             keys={user: site.secrets[f"s3.{user}"] for user in _S3_USERS},
             access_keys=site.settings.s3.access_keys,
+            landing=site.settings.s3.landing_bucket,
+            quarantine=site.settings.s3.quarantine_bucket,
         ),
         lineage=LineageAddress(
             url=f"http://{site.at('lineage')}:{site.ports['lineage']}",

@@ -41,25 +41,30 @@ def _environment(site: Site) -> dict[str, str]:
 
 
 def _login(site: Site, database: str) -> str:
-    return f"host={site.at('postgres')} port={site.ports['postgres']} dbname={database} user=lineage"
+    where = {"host": site.at("postgres"), "port": site.ports["postgres"], "dbname": database, "user": "lineage"}
+    return " ".join(f"{key}={value}" for key, value in {**where, **site.postgres_tls}.items())
 
 
 def _sinks(site: Site) -> dict[str, str]:
     """Who is told: nobody by default."""
     found: dict[str, str] = {}
+    # Asked for in any case: what a component is configured from does not depend on the settings.
+    airflow = public_url(site)
     if (endpoint := site.settings.openlineage).url:
         found |= {
             sinks.OPENLINEAGE_URL: endpoint.url,
             sinks.OPENLINEAGE_TOKEN: site.secrets.get(OPENLINEAGE, ""),
             **_authority(site, sinks.OPENLINEAGE_CA, endpoint.ca_file),
         }
-    if (catalog := site.settings.openmetadata).url or catalog.home:
+    # In a cluster it is known by its Service, where it is installed with the platform.
+    ours = "openmetadata" in site.hosts
+    if (catalog := site.settings.openmetadata).url or catalog.home or ours:
         found |= {
             sinks.OPENMETADATA_URL: catalog.url or openmetadata.url(site),
             sinks.OPENMETADATA_TOKEN: site.secrets[OPENMETADATA] if catalog.url else openmetadata.bot_token(site),
             **_authority(site, sinks.OPENMETADATA_CA, catalog.ca_file),
             sinks.OPENMETADATA_SERVICE: catalog.service,
-            sinks.AIRFLOW_URL: public_url(site),
+            sinks.AIRFLOW_URL: airflow,
         }
     return found
 

@@ -82,6 +82,9 @@ class Site:
     """Component → the host name others reach it at; only those that are not on this machine, as in a cluster."""
     pods: Pods | None = None
     """In a cluster only; on one machine tasks are processes."""
+    postgres_tls: Mapping[str, str] = field(default_factory=dict)
+    """How clients of PostgreSQL make sure that it is the one they mean: libpq's ``sslmode`` and ``sslrootcert``, words
+    that the JDBC driver shares. Empty for the bundled one, which speaks no TLS."""
 
     @property
     def host(self) -> str:

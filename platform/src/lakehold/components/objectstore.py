@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lakehold.components.model import Component, Http, Process, Site, Task
-from lakehold.components.objectstore_policy import LOGS
 from lakehold.config.settings import BUNDLED_REGION, S3_USERS
 from lakehold.tables.catalog import bundled_store
 
@@ -55,9 +54,10 @@ def _folders_command(site: Site) -> list[str]:
 
 def _bootstrap_command(site: Site) -> list[str]:
     python = str(site.pythons["lakehold"])
-    warehouse = site.settings.catalog.warehouse
-    logs = [LOGS] if site.pods else []
-    return [python, "-m", "lakehold.components.objectstore_users", bundled_store(site), warehouse, *logs]
+    store = site.settings.s3
+    buckets = [store.landing_bucket, store.quarantine_bucket, *([store.logs_bucket] if site.pods else [])]
+    where = [bundled_store(site), site.settings.catalog.warehouse, *buckets]
+    return [python, "-m", "lakehold.components.objectstore_users", *where]
 
 
 def _bootstrap_environment(site: Site) -> dict[str, str]:
@@ -66,7 +66,7 @@ def _bootstrap_environment(site: Site) -> dict[str, str]:
 
 OBJECTSTORE = Component(
     name="objectstore",
-    summary="S3 store (versitygw) with the buckets lakehouse, landing and quarantine",
+    summary="S3 store (versitygw) with a bucket for tables, one for deliveries and one for what is refused",
     artifacts=("versitygw",),
     pythons=("lakehold",),
     ports={"": 17070},

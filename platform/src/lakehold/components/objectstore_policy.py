@@ -7,11 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-LANDING = "landing"
-QUARANTINE = "quarantine"
-LOGS = "logs"
-"""In a cluster only: what tasks wrote to their log, whose pods are gone."""
-
 _READ_OBJECT = ("s3:GetObject", "s3:GetObjectAttributes", "s3:GetObjectTagging")
 _WRITE_OBJECT = (
     "s3:PutObject",
@@ -38,8 +33,11 @@ class Grant:
     only: str = ""
 
 
-def grants(warehouse: str) -> tuple[Grant, ...]:
-    """All rights of all users; ``warehouse`` is an ``s3://bucket/prefix/`` URI."""
+def grants(warehouse: str, landing: str, quarantine: str, logs: str = "") -> tuple[Grant, ...]:
+    """All rights of all users; ``warehouse`` is an ``s3://bucket/prefix/`` URI, the others are buckets.
+
+    ``logs``, in a cluster only, has what tasks wrote to their log, whose pods are gone.
+    """
     bucket, prefix = split_uri(warehouse)
     return (
         Grant(user="trino", bucket=bucket, prefix=prefix, write=True),
@@ -47,18 +45,14 @@ def grants(warehouse: str) -> tuple[Grant, ...]:
         Grant(user="engine", bucket=bucket, prefix=prefix, write=True),
         # Names, columns and snapshots of tables, and not one of their rows.
         Grant(user="lineage", bucket=bucket, prefix=prefix, only="*/metadata/*.metadata.json"),
-        Grant(user="delivery", bucket=LANDING, write=True),
-        Grant(user="spark", bucket=LANDING),
-        Grant(user="airflow", bucket=LANDING),
-        Grant(user="spark", bucket=QUARANTINE, write=True),
-        Grant(user="engine", bucket=QUARANTINE, write=True),
-        Grant(user="airflow", bucket=QUARANTINE, write=True),
+        Grant(user="delivery", bucket=landing, write=True),
+        Grant(user="spark", bucket=landing),
+        Grant(user="airflow", bucket=landing),
+        Grant(user="spark", bucket=quarantine, write=True),
+        Grant(user="engine", bucket=quarantine, write=True),
+        Grant(user="airflow", bucket=quarantine, write=True),
+        *((Grant(user="airflow", bucket=logs, write=True),) if logs else ()),
     )
-
-
-def log_grants() -> tuple[Grant, ...]:
-    """Rights where tasks' logs are kept."""
-    return (Grant(user="airflow", bucket=LOGS, write=True),)
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Buckets, users and policies, made any number of times: ``python -m … ENDPOINT WAREHOUSE [logs]``.
+"""Buckets, users and policies, made any number of times: ``python -m … ENDPOINT WAREHOUSE LANDING QUARANTINE [LOGS]``.
 
 Keys come from the environment (``ROOT_SECRET_ACCESS_KEY``, ``LAKEHOLD_S3_<USER>``) and are set again on every run.
 Users are made through versitygw's admin API: its own admin program wants the secrets on a command line.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -23,7 +23,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from lakehold.components.objectstore import ROOT, USERS
-from lakehold.components.objectstore_policy import LANDING, LOGS, QUARANTINE, grants, log_grants, policies, split_uri
+from lakehold.components.objectstore_policy import Grant, grants, policies
 from lakehold.config.settings import BUNDLED_REGION
 from lakehold.errors import StartError
 
@@ -77,7 +77,7 @@ def client(endpoint: str, access: str, secret: str) -> Any:
     return session.client("s3", endpoint_url=endpoint, config=config)
 
 
-def ensure(endpoint: str, warehouse: str, root_secret: str, secrets: Mapping[str, str], *, logs: bool) -> None:
+def ensure(endpoint: str, rights: Sequence[Grant], root_secret: str, secrets: Mapping[str, str]) -> None:
     """Bring users, buckets and policies to the declared state; ``secrets`` by user."""
     admin = Admin(endpoint=endpoint, credentials=Credentials(ROOT, root_secret))
     known = admin.users()
@@ -85,8 +85,7 @@ def ensure(endpoint: str, warehouse: str, root_secret: str, secrets: Mapping[str
         admin.ensure_user(user, secrets[user], known)
     s3 = client(endpoint, ROOT, root_secret)
     existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-    rights = (*grants(warehouse), *(log_grants() if logs else ()))
-    for bucket in dict.fromkeys([split_uri(warehouse)[0], LANDING, QUARANTINE, *(one.bucket for one in rights)]):
+    for bucket in dict.fromkeys(one.bucket for one in rights):
         if bucket not in existing:
             s3.create_bucket(Bucket=bucket)
     for bucket, policy in policies(rights).items():
@@ -95,9 +94,9 @@ def ensure(endpoint: str, warehouse: str, root_secret: str, secrets: Mapping[str
 
 def main() -> None:
     """Read the address from the command line and the secrets from the environment."""
-    endpoint, warehouse, *more = sys.argv[1:]
+    endpoint, warehouse, *buckets = sys.argv[1:]
     secrets = {user: os.environ[f"LAKEHOLD_S3_{user.upper()}"] for user in USERS}
-    ensure(endpoint, warehouse, os.environ["ROOT_SECRET_ACCESS_KEY"], secrets, logs=more == [LOGS])
+    ensure(endpoint, grants(warehouse, *buckets), os.environ["ROOT_SECRET_ACCESS_KEY"], secrets)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lakehold.components.model import Component, Http, Process, Site, Task
-from lakehold.components.openmetadata_tokens import DOMAIN, token
+from lakehold.components.openmetadata_tokens import DOMAIN, ISSUER, KEY_ID, PRIVATE, PUBLIC, RSA, token
 from lakehold.components.postgres import SUPERUSER
 
 BOT = "ingestion-bot"
@@ -20,13 +20,13 @@ ROLE = "openmetadata"
 
 
 def url(site: Site) -> str:
-    """Return its address."""
-    return f"http://{site.itself}:{site.ports['openmetadata']}"
+    """Return its address; in a cluster, of the one that is installed with the platform."""
+    return f"http://{site.at('openmetadata')}:{site.ports['openmetadata']}"
 
 
 def bot_token(site: Site) -> str:
     """Return the token the lineage service publishes with."""
-    return token(site.secrets["openmetadata.rsa"], site.secrets["openmetadata.key-id"], BOT)
+    return token(site.secrets[RSA], site.secrets[KEY_ID], BOT)
 
 
 def _home(site: Site) -> Path:
@@ -82,10 +82,10 @@ def _environment(site: Site) -> dict[str, str]:
         "AUTHENTICATION_PUBLIC_KEYS": f"[{url(site)}/api/v1/system/config/jwks]",
         "AUTHORIZER_ADMIN_PRINCIPALS": "[admin]",
         "AUTHORIZER_PRINCIPAL_DOMAIN": DOMAIN,
-        "RSA_PUBLIC_KEY_FILE_PATH": str(keys / "public_key.der"),
-        "RSA_PRIVATE_KEY_FILE_PATH": str(keys / "private_key.der"),
-        "JWT_KEY_ID": site.secrets["openmetadata.key-id"],
-        "JWT_ISSUER": "lakehold",
+        "RSA_PUBLIC_KEY_FILE_PATH": str(keys / PUBLIC),
+        "RSA_PRIVATE_KEY_FILE_PATH": str(keys / PRIVATE),
+        "JWT_KEY_ID": site.secrets[KEY_ID],
+        "JWT_ISSUER": ISSUER,
         "FERNET_KEY": site.secrets["openmetadata.fernet"],
         "PIPELINE_SERVICE_CLIENT_ENABLED": "false",
     }
@@ -101,7 +101,7 @@ def _prepare_environment(site: Site) -> dict[str, str]:
         "PGUSER": SUPERUSER,
         "PGPASSWORD": site.secrets["postgres.superuser"],
         "LAKEHOLD_OPENMETADATA_DATABASE": site.secrets["openmetadata.database"],
-        "LAKEHOLD_OPENMETADATA_RSA": site.secrets["openmetadata.rsa"],
+        "LAKEHOLD_OPENMETADATA_RSA": site.secrets[RSA],
     }
 
 

@@ -67,10 +67,10 @@ def main() -> int:
     home, folder, host, port = sys.argv[1:5]
     try:
         link(Path(home), Path(folder) / "run")
+        write_keys(os.environ["LAKEHOLD_OPENMETADATA_RSA"], Path(folder) / "keys")
     except LakeholdError as problem:
         sys.stderr.write(f"{problem}\n")
         return problem.exit_code
-    write_keys(os.environ["LAKEHOLD_OPENMETADATA_RSA"], Path(folder) / "keys")
     ensure(
         psycopg.conninfo.make_conninfo(host=host, port=port),
         os.environ["LAKEHOLD_OPENMETADATA_DATABASE"],

@@ -122,7 +122,8 @@ def _roles_command(site: Site) -> list[str]:
 
 def _roles_environment(site: Site) -> dict[str, str]:
     passwords = {f"LAKEHOLD_PASSWORD_{role.upper()}": site.secrets[f"postgres.{role}"] for role in ROLES}
-    return {**_environment(site), "PGPASSWORD": site.secrets["postgres.superuser"], **passwords}
+    tls = {f"PG{key.upper()}": value for key, value in site.postgres_tls.items()}
+    return {**_environment(site), "PGPASSWORD": site.secrets["postgres.superuser"], **tls, **passwords}
 
 
 POSTGRES = Component(

@@ -15,6 +15,8 @@ from pathlib import Path
 from lakehold.errors import ConfigError
 
 VARIABLE = "LAKEHOLD_PLATFORM"
+LANDING, QUARANTINE = "landing", "quarantine"
+"""The buckets' names, where the settings say nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,10 @@ class S3Address:
     region: str
     keys: Mapping[str, str] = field(repr=False)
     access_keys: Mapping[str, str] = field(default_factory=dict)
+    landing: str = LANDING
+    """The bucket files are delivered to."""
+    quarantine: str = QUARANTINE
+    """The bucket refused files are copied to."""
 
     def access_key(self, user: str) -> str:
         """Return by which access key the store knows a user."""

@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lakehold.config.platform import LANDING, QUARANTINE
+
 ADDRESS = r"^https?://[^\s/@?#]+(/[^\s@]*)?$"
 """Without a user or password: addresses are shown and logged."""
 
@@ -14,6 +16,8 @@ S3_USERS = ("trino", "spark", "engine", "airflow", "delivery", "lineage")
 """Who uses the object store: in the bundled one a user each, whose name is its access key."""
 BUNDLED_REGION = "us-east-1"
 """S3 region of the bundled store; AWS SDKs insist on one."""
+_BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
+"""What every store takes for a bucket's name; with a dot in it, no certificate fits an address that begins with it."""
 
 
 class _Section(BaseModel):
@@ -53,7 +57,11 @@ class CatalogSettings(_Section):
     type: Literal["jdbc", "rest"] = Field(default="jdbc", description="`jdbc`: in our PostgreSQL; `rest`: by `uri`.")
     name: str = Field(default="lakehouse", description="Catalog name, the same in every engine.")
     uri: str | None = Field(default=None, description="Address of an outside Iceberg REST catalog.")
-    warehouse: str = Field(default="s3://lakehouse/", description="Where tables live, ending in a slash.")
+    warehouse: str = Field(
+        default="s3://lakehouse/",
+        pattern=r"^s3://[^\s/@?#]+/([^\s/?#]+/)*$",
+        description="Where tables live, ending in a slash.",
+    )
     rest_warehouse: str | None = Field(
         default=None, description="The REST catalog's own name for its warehouse, where that is not `warehouse`."
     )
@@ -93,6 +101,15 @@ class S3Settings(_Section):
         description="Access keys there of `trino`, `spark`, `engine`, `airflow`, `lineage` and `delivery`; by default "
         "these names. The secret keys are the secrets `s3.<name>`.",
     )
+    landing_bucket: str = Field(
+        default=LANDING, pattern=rf"^{_BUCKET}$", description="Bucket that files are delivered to."
+    )
+    quarantine_bucket: str = Field(
+        default=QUARANTINE, pattern=rf"^{_BUCKET}$", description="Bucket that refused files are copied to."
+    )
+    logs_bucket: str = Field(
+        default="logs", pattern=rf"^{_BUCKET}$", description="In a cluster: bucket that tasks' logs are kept in."
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -102,6 +119,11 @@ class S3Settings(_Section):
         if not self.endpoint and (self.access_keys or self.region != BUNDLED_REGION):
             raise ValueError("region and access_keys are an outside store's: set endpoint")
         return self
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """Every bucket but the warehouse's."""
+        return self.landing_bucket, self.quarantine_bucket, self.logs_bucket
 
 
 class LineageSettings(_Section):
@@ -191,3 +213,11 @@ class Settings(_Section):
     lineage: LineageSettings = LineageSettings()
     openlineage: OpenLineageSettings = OpenLineageSettings()
     openmetadata: OpenMetadataSettings = OpenMetadataSettings()
+
+    @model_validator(mode="after")
+    def _own_buckets(self) -> Self:
+        # Whoever delivers may write all of theirs.
+        names = (*self.s3.buckets, self.catalog.warehouse.split("/")[2])
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f'the bucket "{twice}" cannot be two of landing, quarantine, logs and the warehouse')
+        return self

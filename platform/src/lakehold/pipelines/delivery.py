@@ -19,7 +19,6 @@ from botocore.config import Config
 
 from lakehold.config.platform import S3Address
 
-LANDING = "landing"
 REFERENCES = ("airlines", "airports", "planes", "weather")
 USER = "delivery"
 """The S3 user of those who deliver: it may write to the landing bucket and nowhere else."""
@@ -67,13 +66,14 @@ class Sender:
             region_name=address.region,
         )
         config = Config(s3={"addressing_style": "path"}, max_pool_connections=8, proxies={})
+        self._bucket = address.landing
         self._s3: Any = session.client("s3", endpoint_url=address.endpoint, config=config)
 
     def send(self, file: Delivery) -> Delivery:
         """Put one file, replacing an earlier one of its name."""
         metadata: Mapping[str, str] = {"rows": str(file.rows)}
         body = io.BytesIO(file.body)
-        self._s3.put_object(Bucket=LANDING, Key=file.key, Body=body, ContentType="text/csv", Metadata=metadata)
+        self._s3.put_object(Bucket=self._bucket, Key=file.key, Body=body, ContentType="text/csv", Metadata=metadata)
         return file
 
     def send_all(self, source: Path) -> Iterator[Delivery]:

@@ -23,7 +23,7 @@ _SLACK = timedelta(minutes=5)
 class LandedFilesTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is not installed where mypy runs
     """Ends when every expected file is there, or when the time is up."""
 
-    def __init__(self, *, bucket: str, patterns: Sequence[str], start: str, end: str) -> None:
+    def __init__(self, *, bucket: str | None, patterns: Sequence[str], start: str, end: str) -> None:
         super().__init__()
         self.bucket = bucket
         self.patterns = list(patterns)
@@ -39,12 +39,13 @@ class LandedFilesTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is not i
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look every few seconds; an object store that does not answer counts as nothing being there yet."""
         address = load().s3
+        bucket = self.bucket or address.landing
         keys = [key for pattern in self.patterns for key in expected_keys(pattern, self.start, self.end)]
         said = ""
         while True:
             try:
-                missing = await asyncio.to_thread(missing_keys, address, self.bucket, keys)
-                state = f"{len(keys) - len(missing)} of {len(keys)} files are in s3://{self.bucket}"
+                missing = await asyncio.to_thread(missing_keys, address, bucket, keys)
+                state = f"{len(keys) - len(missing)} of {len(keys)} files are in s3://{bucket}"
                 state += f"; waiting for {summary(missing)}" if missing else ""
             except (BotoCoreError, ClientError) as error:
                 missing, state = keys, f"the object store does not answer: {error}"
@@ -70,7 +71,7 @@ class LandedFiles(BaseOperator):  # type: ignore[misc]  # Airflow is not install
     """Wait until every file of the data interval has landed; fail, without retries, naming those that have not.
 
     :param patterns: keys in the bucket; ``{day}`` stands for each day of the interval, as ``YYYY-MM-DD``
-    :param bucket: the bucket
+    :param bucket: the bucket; by default the one that files are delivered to
     :param wait: how long to wait
     :param start: first day (templated; by default the data interval's start)
     :param end: the day after the last (templated; by default the data interval's end)
@@ -84,7 +85,7 @@ class LandedFiles(BaseOperator):  # type: ignore[misc]  # Airflow is not install
         self,
         *,
         patterns: Sequence[str],
-        bucket: str = "landing",
+        bucket: str | None = None,
         wait: timedelta = timedelta(hours=6),
         start: str = "{{ data_interval_start | ds }}",
         end: str = "{{ data_interval_end | ds }}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from lakehold.config.settings import CatalogSettings, Settings
 from lakehold.errors import ConfigError
@@ -33,6 +33,10 @@ class Installation(Protocol):
     @property
     def secrets(self) -> Mapping[str, str]:
         """Secrets by name."""
+
+    @property
+    def postgres_tls(self) -> Mapping[str, str]:
+        """What libpq and the JDBC driver are told of PostgreSQL's certificate, in the words they share."""
 
     def at(self, component: str) -> str:
         """Return the address a component is reached at."""
@@ -169,7 +173,7 @@ def _pyiceberg_catalog_type(site: Installation) -> dict[str, str]:
     catalog = site.settings.catalog
     if catalog.type == "rest":
         return {"type": "rest", "uri": _rest_uri(catalog), **_rest_login(site)}
-    address = f"{site.at('postgres')}:{site.ports['postgres']}/{bootstrap.DATABASE}"
+    address = f"{site.at('postgres')}:{site.ports['postgres']}/{bootstrap.DATABASE}{in_url(site.postgres_tls)}"
     return {
         "type": "sql",
         "uri": f"postgresql+psycopg://engine:{quote(site.secrets['postgres.engine'], safe='')}@{address}",
@@ -186,13 +190,20 @@ def publisher_connection(site: Installation) -> str:
         "dbname": bootstrap.DATABASE,
         "user": PUBLISHER,
         "password": site.secrets[f"postgres.{PUBLISHER}"],
+        **site.postgres_tls,
     }
     quoted = {key: value.replace("\\", "\\\\").replace("'", "\\'") for key, value in values.items()}
     return " ".join(f"{key}='{value}'" for key, value in quoted.items())
 
 
 def _jdbc_url(site: Installation) -> str:
-    return f"jdbc:postgresql://{site.at('postgres')}:{site.ports['postgres']}/{bootstrap.DATABASE}"
+    address = f"{site.at('postgres')}:{site.ports['postgres']}/{bootstrap.DATABASE}"
+    return f"jdbc:postgresql://{address}{in_url(site.postgres_tls)}"
+
+
+def in_url(options: Mapping[str, str]) -> str:
+    """Write options as the end of an address."""
+    return f"?{urlencode(options, safe='/')}" if options else ""
 
 
 def _warehouse(catalog: CatalogSettings) -> str:
