@@ -113,6 +113,8 @@ class Usage:
 
     def tell(self, step: str, **more: object) -> None:
         """Write a line of JSON."""
+        self._next = 0.0
+        self.look()
         loop = time.process_time() - self._loop_before
         used = {"cpu": self._cpu() - self._before, "loop": loop, "memory": self._most}
         with self._told.open("a", encoding="utf-8") as file:

@@ -176,4 +176,5 @@ def _told(cluster: Cluster, steps: Steps, ended: float, api_server: Usage) -> No
     cluster.times["- of it, the scheduler's loop"] = steps["ended"]["loop"]
     cluster.times["- CPU of the API server"] = api_server.cpu()
     cluster.sizes[f"{TASKS} tasks' pods: Airflow's executor, at most"] = steps["ended"]["memory"]
+    cluster.sizes["- before the first of them"] = steps["queued"]["memory"]
     cluster.sizes["- API server, at most"] = api_server.memory()

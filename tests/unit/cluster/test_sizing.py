@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import pytest
 from lakehold.cluster import sizing
-from lakehold.cluster.sizing import FACTS, MIDDLE, SMALL, Load, Need, Node, events_gb, needs, running, total, workers
+from lakehold.cluster.sizing import (
+    FACTS,
+    LARGE,
+    MIDDLE,
+    SMALL,
+    Load,
+    Need,
+    Node,
+    events_gb,
+    needs,
+    running,
+    total,
+    workers,
+)
 from lakehold.components.registry import COMPONENTS
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -50,6 +64,12 @@ def test_there_are_two_of_everything_however_small_the_load() -> None:
 def test_twice_the_tasks_need_twice_the_cores_for_them() -> None:
     twice = replace(MIDDLE, tasks_a_minute=2 * MIDDLE.tasks_a_minute)
     assert of("tasks", needs(twice)).cores == pytest.approx(2 * of("tasks", needs(MIDDLE)).cores)
+
+
+def test_a_pod_for_each_task_keeps_schedulers_busy_besides() -> None:
+    """1,000 tasks a minute: three could start their processes."""
+    assert ceil(LARGE.tasks_a_minute / FACTS["scheduler"].value) == 3
+    assert of("scheduler", needs(LARGE, Node(heap=48, cores=16))).pods == 4
 
 
 def test_more_queries_need_more_nodes_until_memory_is_short() -> None:
