@@ -17,6 +17,9 @@ WHOLE = (
     *("spark.executors=2", "trino.workers.replicas=2", "trino.workers.autoscale.most=4"),
     *("openmetadata.enabled=true", "openmetadata.image=example.org/om/server:2"),
     "openmetadata.opensearch.image=example.org/os/opensearch:3",
+    *("openmetadata.database.host=o.example.org", "openmetadata.database.sslmode=verify-full"),
+    *("openmetadata.database.ca.configMap=authority", "postgres.outside.sslmode=verify-full"),
+    *("postgres.outside.ca.secret=authority", "settings.openlineage.url=https://lineage.example.org/api/v1/lineage"),
 )
 """Everything that is off by default, but for Celery: its tasks start no pods."""
 CELERY = ("airflow.executor=CeleryExecutor", "spark.executors=0")
