@@ -4,43 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-import yaml
-from lakehold.cluster import openmetadata
 from lakehold.cluster.configure import WORKERS
-from lakehold.cluster.declared import declared
-from lakehold.components.registry import COMPONENTS
 from lakehold.components.trino_worker import NODES
+from rendered import FACTS, Manifest, containers, jobs, matches, pods, secrets_of, ways
 
 PROFILES = ("trial", "restricted", "production")
-FACTS = declared(COMPONENTS)["components"]
-NAME, PROCESS = "app.kubernetes.io/component", "lakehold/process"
+PROCESS = "lakehold/process"
 
-Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
 
 every_profile = pytest.mark.parametrize("profile", PROFILES)
-
-
-def pods(objects: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
-    """Every pod, by the name of what makes it."""
-    for one in objects:
-        name = f"{one['kind']}/{one['metadata']['name']}"
-        if one["kind"] in ("Deployment", "StatefulSet", "Job"):
-            yield name, one["spec"]["template"]
-        elif one["kind"] == "Pod":
-            yield name, one
-        elif one["kind"] == "ConfigMap":
-            for file in ("task.yaml", "spark-task.yaml", "executor.yaml"):
-                if file in one["data"]:
-                    yield f"{name}/{file}", yaml.safe_load(one["data"][file])
-
-
-def containers(pod: Manifest) -> list[Manifest]:
-    return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
 
 
 @every_profile
@@ -167,10 +143,6 @@ def test_rendering_draws_nothing(template: Callable[..., subprocess.CompletedPro
     assert template().stdout == template().stdout
 
 
-def jobs(objects: list[Manifest]) -> set[str]:
-    return {one["metadata"]["name"] for one in objects if one["kind"] == "Job"}
-
-
 def test_a_job_that_runs_something_else_has_another_name(render: Render) -> None:
     before = jobs(render())
     assert jobs(render("trial", "trino.resources.limits.cpu=3")) == before
@@ -202,43 +174,6 @@ def test_a_changed_setting_starts_again_whom_it_concerns(
 def test_no_hook_but_a_test(render: Render) -> None:
     hooks = [one["metadata"].get("annotations", {}).get("helm.sh/hook") for one in render()]
     assert {hook for hook in hooks if hook} == {"test"}
-
-
-def matches(selector: Manifest, labels: Manifest) -> bool:
-    wanted = selector.get("matchLabels", {})
-    expressions = selector.get("matchExpressions", [])
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(
-        labels.get(one["key"]) in one["values"] for one in expressions
-    )
-
-
-def ways(objects: list[Manifest]) -> set[tuple[str, str, int]]:
-    """Who may reach whom on which port: both ends' policies have to allow it."""
-    policies = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
-    labels = {
-        tuple(sorted(pod["metadata"]["labels"].items())) for _name, pod in pods(objects) if "labels" in pod["metadata"]
-    }
-    ends = [dict(one) for one in labels]
-    ports = {facts["port"] for facts in FACTS.values()} | {7078, 7079, openmetadata.PORT, SEARCH}
-    return {
-        (source[NAME], target[NAME], port)
-        for source in ends
-        for target in ends
-        for port in ports
-        if _allowed(policies, "egress", "to", source, target, port)
-        and _allowed(policies, "ingress", "from", target, source, port)
-    }
-
-
-def _allowed(policies: list[Manifest], way: str, peers: str, own: Manifest, other: Manifest, port: int) -> bool:
-    for policy in policies:
-        if not matches(policy["podSelector"], own):
-            continue
-        for rule in policy.get(way, []):
-            peer = any(matches(one["podSelector"], other) for one in rule.get(peers, []) if "podSelector" in one)
-            if peer and port in [one["port"] for one in rule["ports"]]:
-                return True
-    return False
 
 
 def test_the_policies_are_the_declarations_graph(render: Render) -> None:
@@ -294,12 +229,6 @@ def test_no_address_is_no_way_out(render: Render) -> None:
     assert not [rule for rule in lineage["egress"] if not rule["to"] or "ipBlock" in rule["to"][0]]
 
 
-def secrets_of(pod: Manifest) -> dict[str, set[str]]:
-    """Secret → the keys of it that a pod is given."""
-    sources = [one for volume in pod["spec"]["volumes"] for one in volume.get("projected", {}).get("sources", [])]
-    return {one["secret"]["name"]: {key["key"] for key in one["secret"]["items"]} for one in sources if "secret" in one}
-
-
 def test_what_outside_services_gave_is_in_a_secret_of_its_own(render: Render) -> None:
     given = {name: secrets_of(pod) for name, pod in pods(render("production"))}
     assert given["Deployment/demo-trino"]["lakehold-outside"] == {"s3.trino", "catalog.credential"}
@@ -315,56 +244,6 @@ def test_without_that_secret_the_message_names_the_value(
     done = template("production", "secrets.outside=")
     assert "secrets.outside: " in done.stderr
     assert "catalog.credential" in done.stderr
-
-
-VERIFIED = "postgres.outside.sslmode=verify-full"
-
-
-def authorities(objects: list[Manifest]) -> dict[str, Manifest]:
-    """By pod, from where it is given the authority of PostgreSQL's certificate."""
-    return {
-        name: one
-        for name, pod in pods(objects)
-        for volume in pod["spec"]["volumes"]
-        for one in volume.get("projected", {}).get("sources", [])
-        if "tls/postgres.crt" in str(one)
-    }
-
-
-@pytest.mark.parametrize("kind", ["secret", "configMap"])
-def test_whoever_is_configured_is_given_the_authority_of_an_outside_postgres(render: Render, kind: str) -> None:
-    objects = render("production", VERIFIED, f"postgres.outside.ca.{kind}=rds", "postgres.outside.ca.key=bundle.pem")
-    configured = {name for name, pod in pods(objects) if "lakehold.cluster.configure" in str(pod)}
-    given = {"name": "rds", "items": [{"key": "bundle.pem", "path": "tls/postgres.crt"}]}
-    assert authorities(objects) == {name: {kind: given} for name in configured}
-    (cluster,) = [one for one in objects if one["metadata"]["name"] == "demo-cluster"]
-    assert json.loads(cluster["data"]["cluster.json"])["sslmode"] == "verify-full"
-
-
-def test_another_authority_starts_everything_again(render: Render) -> None:
-    names = [jobs(render("production", VERIFIED, f"postgres.outside.ca.secret={one}")) for one in ("one", "two")]
-    assert {name.rpartition("-")[0] for name in names[1] - names[0]} >= {"demo-postgres-roles", "demo-lineage-migrate"}
-
-
-def test_the_bundled_postgres_is_asked_for_no_certificate(render: Render) -> None:
-    objects = render("trial", VERIFIED, "postgres.outside.ca.secret=rds")
-    assert authorities(objects) == {}
-    (cluster,) = [one for one in objects if one["metadata"]["name"] == "demo-cluster"]
-    assert json.loads(cluster["data"]["cluster.json"])["sslmode"] == ""
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        (VERIFIED,),
-        ("postgres.outside.ca.secret=rds",),
-        (VERIFIED, "postgres.outside.ca.secret=rds", "postgres.outside.ca.configMap=rds"),
-    ],
-)
-def test_an_authority_and_who_asks_it_belong_together(
-    template: Callable[..., subprocess.CompletedProcess[str]], values: tuple[str, ...]
-) -> None:
-    assert "postgres.outside.ca: " in template("production", *values).stderr
 
 
 def test_two_of_everything_that_can_be_two_apart_and_never_both_away(render: Render) -> None:
@@ -432,83 +311,6 @@ def test_celery_and_executors_as_pods_are_two_ways_to_run_spark(
 ) -> None:
     done = template("trial", *CELERY, SPARK)
     assert "spark.executors: " in done.stderr
-
-
-OPENMETADATA = (
-    "openmetadata.enabled=true",
-    "openmetadata.image=example.org/om/server:2.0.1",
-    "openmetadata.opensearch.image=example.org/os/opensearch:3.8.0",
-    "secrets.outside=mine",
-)
-SEARCH = 9200
-
-
-def test_openmetadata_is_reached_by_the_lineage_service_and_by_nobody_else(render: Render) -> None:
-    own = ("openmetadata", "openmetadata-setup")
-    assert ways(render("trial", *OPENMETADATA)) - ways(render()) == {
-        ("lineage", "openmetadata", openmetadata.PORT),
-        *((one, "opensearch", SEARCH) for one in own),
-        *((one, "postgres", FACTS["postgres"]["port"]) for one in own),
-    }
-
-
-def told(objects: list[Manifest]) -> Manifest:
-    """What pods are told of the platform."""
-    (cluster,) = [one for one in objects if one["metadata"]["name"] == "demo-cluster"]
-    return dict(json.loads(cluster["data"]["cluster.json"]))
-
-
-def test_the_lineage_service_is_given_the_key_to_sign_with_and_nobody_else_of_ours(render: Render) -> None:
-    objects = render("trial", *OPENMETADATA)
-    cluster = told(objects)
-    assert (cluster["hosts"]["openmetadata"], cluster["ports"]["openmetadata"]) == ("demo-openmetadata", 8585)
-    given = {name: {key for keys in secrets_of(pod).values() for key in keys} for name, pod in pods(objects)}
-    signing = {"openmetadata.rsa", "openmetadata.key-id"}
-    holders = {name.rpartition("-migrate-")[0] or name for name, keys in given.items() if keys & signing}
-    assert holders == {f"{kind}/demo-{name}" for kind in ("Deployment", "Job") for name in ("lineage", "openmetadata")}
-    assert signing <= given["Deployment/demo-lineage"]
-
-
-SINKS = (
-    "settings.openmetadata.url=https://om.example.org",
-    "settings.openlineage.url=http://marquez.example.org:5000/api/v1/lineage",
-    "secrets.openlineage=true",
-    "secrets.outside=mine",
-)
-
-
-def test_lineage_is_published_elsewhere_with_tokens_and_a_way_out(render: Render) -> None:
-    values = ("network.outside.openmetadataServer={10.0.0.1/32}", "network.outside.openlineage={10.0.0.2/32}")
-    objects = render("trial", *SINKS, *values)
-    assert ways(objects) == ways(render())
-    settings = told(objects)["settings"]
-    assert settings["openmetadata"]["token_file"] == "/etc/lakehold/secrets/openmetadata.token"
-    assert settings["openlineage"]["token_file"] == "/etc/lakehold/secrets/openlineage.token"
-    given = {name: secrets_of(pod).get("mine", set()) for name, pod in pods(objects)}
-    holders = {name.rpartition("-migrate-")[0] or name for name, keys in given.items() if keys}
-    assert holders == {"Deployment/demo-lineage", "Job/demo-lineage"}
-    assert given["Deployment/demo-lineage"] == {"openmetadata.token", "openlineage.token"}
-    out = {
-        (one["metadata"]["name"], peer["ipBlock"]["cidr"], rule["ports"][0]["port"])
-        for one in objects
-        if one["kind"] == "NetworkPolicy"
-        for rule in one["spec"].get("egress", [])
-        for peer in rule.get("to", [])
-        if peer.get("ipBlock", {}).get("cidr", "").startswith("10.")
-    }
-    assert out == {("demo-lineage", "10.0.0.1/32", 443), ("demo-lineage", "10.0.0.2/32", 5000)}
-
-
-def test_an_openmetadata_elsewhere_is_told_instead_of_the_one_that_is_installed(render: Render) -> None:
-    objects = render("trial", *OPENMETADATA, SINKS[0])
-    assert "openmetadata" not in told(objects)["hosts"]
-    assert ("lineage", "openmetadata", openmetadata.PORT) not in ways(objects)
-
-
-def test_a_sink_without_its_token_is_refused_by_the_name_of_the_key(
-    template: Callable[..., subprocess.CompletedProcess[str]],
-) -> None:
-    assert "openmetadata.token" in template("trial", SINKS[0]).stderr
 
 
 def test_every_pod_is_denied_by_default(render: Render) -> None:

@@ -86,7 +86,8 @@ def test_numbers_of_cores_may_be_written_as_everybody_writes_them() -> None:
 
 def test_the_settings_of_the_chart_are_those_of_a_machine() -> None:
     values = defaults()["settings"]
-    assert values["airflow"].pop("url") == ""  # the templates fill it in
+    for section in ("airflow", "openlineage", "openmetadata"):
+        assert values[section].pop("url") == ""  # the templates fill it in, or leave it out
     settings = settings_of(values)
     # Where a pod listens, keeps its state and shows its pages is a cluster's own.
     own: Any = {"bind": True, "state": True, "airflow": {"url"}}
@@ -96,7 +97,7 @@ def test_the_settings_of_the_chart_are_those_of_a_machine() -> None:
 def test_no_default_is_a_password_or_a_floating_tag() -> None:
     text = values_yaml(Values())
     assert "latest" not in text
-    assert defaults()["secrets"] == {"existingSecret": "", "outside": "", "catalog": "none"}
+    assert defaults()["secrets"] == {"existingSecret": "", "outside": "", "catalog": "none", "openlineage": False}
 
 
 def test_the_chart_has_the_version_of_the_package() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lakehold.components import openmetadata
-from lakehold.components.airflow_config import public_url
+from lakehold.components import airflow_config, openmetadata
 from lakehold.components.model import Component, Http, Process, Site, Task
 from lakehold.components.trino import url
 from lakehold.components.trino_rules import OBSERVER, SERVICES
@@ -48,8 +47,8 @@ def _login(site: Site, database: str) -> str:
 def _sinks(site: Site) -> dict[str, str]:
     """Who is told: nobody by default."""
     found: dict[str, str] = {}
-    # Asked for in any case: what a component is configured from does not depend on the settings.
-    airflow = public_url(site)
+    # Looked at in any case: which sections a component is configured from does not depend on what is in them.
+    opened = site.settings.airflow.url
     if (endpoint := site.settings.openlineage).url:
         found |= {
             sinks.OPENLINEAGE_URL: endpoint.url,
@@ -64,7 +63,7 @@ def _sinks(site: Site) -> dict[str, str]:
             sinks.OPENMETADATA_TOKEN: site.secrets[OPENMETADATA] if catalog.url else openmetadata.bot_token(site),
             **_authority(site, sinks.OPENMETADATA_CA, catalog.ca_file),
             sinks.OPENMETADATA_SERVICE: catalog.service,
-            sinks.AIRFLOW_URL: airflow,
+            sinks.AIRFLOW_URL: opened or airflow_config.url(site),
         }
     return found
 
