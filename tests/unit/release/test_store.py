@@ -355,7 +355,7 @@ def test_one_failure_stops_the_others_and_what_is_done_stays(world: World) -> No
 
 
 def test_ctrl_c_leaves_a_store_that_goes_on(world: World) -> None:
-    process = world.process(delay=0.02)
+    process = world.process(delay=0.2)
     deadline = time.monotonic() + 60
     while not list((world.root / "artifacts").glob(".draft-server--*/_source/*/lib/*.jar")):
         assert time.monotonic() < deadline
