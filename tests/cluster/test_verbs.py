@@ -95,6 +95,16 @@ def test_a_claim_s_size_is_refused_before_anything_is_changed(verb: Verb, instal
     assert revision(installation) == before
 
 
+def test_an_upgrade_that_would_wait_for_a_secret_is_refused_before_anything_is_changed(
+    verb: Verb, installation: Installation
+) -> None:
+    before = revision(installation)
+    refused = verb("upgrade", "--set", "secrets.existingSecret=nobodys", code=5)
+    assert "the Secret nobodys is not there" in refused.stdout
+    assert "nothing was changed" in refused.stderr
+    assert revision(installation) == before
+
+
 @contextmanager
 def newer_migration(installation: Installation, programs: dict[str, str], context: str) -> Iterator[None]:
     """A migration in the lineage database that no version knows yet."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lakehold.cluster import needs, objects
 from lakehold.cluster.needs import Right, Size
+from lakehold.cluster.objects import Key
 from small_chart import MANIFEST
 
 READ = objects.read(MANIFEST)
@@ -57,3 +60,39 @@ def test_a_task_s_pod_must_find_room_too() -> None:
 def test_storage_classes_and_secrets_of_others() -> None:
     assert needs.classes(READ) == {"fast", ""}
     assert needs.secrets(READ) == {"mine": {"ca.crt", "tls.crt"}, "registry": set()}
+
+
+def _deployment(pod: dict[str, Any]) -> dict[Key, Any]:
+    one = {"kind": "Deployment", "metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": [], **pod}}}}
+    return {objects.key(one): one}
+
+
+def test_a_secret_that_is_a_variable_a_volume_or_an_ingress_s_certificate_must_be_there() -> None:
+    variable = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "a"}}}
+    maybe = {"name": "B", "valueFrom": {"secretKeyRef": {"name": "maybe", "key": "b", "optional": True}}}
+    pod = {
+        "containers": [{"name": "a", "env": [variable, maybe], "envFrom": [{"secretRef": {"name": "all"}}]}],
+        "volumes": [{"name": "v", "secret": {"secretName": "files", "items": [{"key": "f", "path": "f"}]}}],
+    }
+    ingress = {"kind": "Ingress", "metadata": {"name": "a"}, "spec": {"tls": [{"secretName": "way-in"}, {"hosts": []}]}}
+    wanted = needs.secrets({**_deployment(pod), objects.key(ingress): ingress})
+    assert wanted == {"keys": {"a"}, "all": set(), "files": {"f"}, "way-in": {"tls.crt", "tls.key"}}
+
+
+def test_a_config_map_of_others_must_be_there_and_one_of_ours_is_made() -> None:
+    sources = [
+        {"configMap": {"name": name, "items": [{"key": "ca.crt", "path": "c"}]}} for name in ("ours", "authorities")
+    ]
+    made = {"kind": "ConfigMap", "metadata": {"name": "ours"}, "data": {}}
+    manifest = {**_deployment({"volumes": [{"name": "v", "projected": {"sources": sources}}]}), objects.key(made): made}
+    assert needs.config_maps(manifest) == {"authorities": {"ca.crt"}}
+
+
+def test_every_pod_that_a_config_map_has_must_find_room() -> None:
+    files = {
+        "task.yaml": "kind: Pod\nspec: {containers: [{resources: {requests: {memory: 1Gi}}}]}",
+        "executor.yaml": "kind: Pod\nspec: {containers: [{resources: {requests: {memory: 3Gi}}}]}",
+        "other.yaml": "a: b",
+    }
+    one = {"kind": "ConfigMap", "metadata": {"name": "pods"}, "data": files}
+    assert needs.largest({objects.key(one): one}) == ("a task's pod", Size(memory=3 << 30))

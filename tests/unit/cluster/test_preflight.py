@@ -51,6 +51,7 @@ GOOD = Facts(
     names={"items": [{"endpoints": [{"conditions": {"ready": True}}]}]},
     leases={"items": [lease("2026-11-21T12:00:00.400000Z", "2026-11-21T12:00:00Z")]},
     secrets={"mine": {"data": {"ca.crt": "", "tls.crt": ""}}, "registry": {"data": {}}},
+    config_maps={},
     server_clock=NOW,
     here_clock=NOW,
 )

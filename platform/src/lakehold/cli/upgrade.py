@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from lakehold.cli import change_plan
+from lakehold.cli import findings as shown
 from lakehold.cli.charts import takes_chart
 from lakehold.cli.context import OUT
-from lakehold.cli.install import wait
+from lakehold.cli.install import refuse, wait
 from lakehold.cli.where import in_cluster
-from lakehold.cluster import changes, objects, status, tools
+from lakehold.cluster import changes, facts, objects, preflight, status, tools
 from lakehold.cluster.commands import Chart, Cluster, manifest
 from lakehold.cluster.commands import upgrade as upgrading
 from lakehold.cluster.follow import SECONDS
@@ -25,7 +26,7 @@ def upgrade(cluster: Cluster, chart: Chart, only_plan: bool, timeout: int) -> No
     """Show what an upgrade changes, what starts again and why, and which Jobs run; then do it and wait.
 
     Values that were given before stay, unless they are given anew. What Kubernetes would refuse is found before
-    anything is changed.
+    anything is changed, and so is what it would wait for: a Secret without a key, a right you have not got.
 
     \b
     Examples:
@@ -49,6 +50,12 @@ def upgrade(cluster: Cluster, chart: Chart, only_plan: bool, timeout: int) -> No
             why="\n          ".join(found.refused),
             remedy="leave these values as they are; a larger volume: kubectl edit pvc, where its class allows it",
         )
+    # Room is not asked for: most of it is taken by what is to be replaced.
+    kubernetes = facts.version(cluster)
+    findings = preflight.cluster(facts.gather(cluster, after, kubernetes), after, cluster.namespace)
+    findings = [finding for finding in findings if finding.level != "ok"]
+    shown.show(findings, OUT)
+    refuse(findings)
     if only_plan:
         return
     tools.run(upgrading(cluster, chart), seconds=tools.CHANGE_SECONDS)

@@ -31,6 +31,7 @@ class Facts:
     leases: Answer | None
     """One a node, renewed every ten seconds with the node's own clock."""
     secrets: Mapping[str, Answer | None]
+    config_maps: Mapping[str, Answer | None]
     server_clock: dt.datetime | None
     """The time of the API server, at :attr:`here_clock` here."""
     here_clock: dt.datetime
@@ -59,6 +60,7 @@ def gather(cluster: Cluster, manifest: Mapping[Key, Object], kubernetes: str) ->
         names=tools.attempt_json(_system(cluster, "endpointslices", "kube-system", "--selector", "k8s-app=kube-dns")),
         leases=tools.attempt_json(_system(cluster, "leases", "kube-node-lease", "--show-managed-fields")),
         secrets={name: tools.attempt_json(get(cluster, "secret", name)) for name in needs.secrets(manifest)},
+        config_maps={name: tools.attempt_json(get(cluster, "configmap", name)) for name in needs.config_maps(manifest)},
         server_clock=server,
         here_clock=here,
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import yaml
 
 from lakehold.cluster import objects
 from lakehold.cluster.objects import Key, Object
@@ -13,6 +15,10 @@ _PLURALS = {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses"}
 _VERBS = ("get", "list", "create", "patch", "delete")
 _WATCHED = (("", "pods"), ("", "events"))
 """What is looked at while pods start, and when they do not."""
+_SECRETS = ("secret", "secretKeyRef", "secretRef")
+_CONFIG_MAPS = ("configMap", "configMapKeyRef", "configMapRef")
+"""What a pod's volumes, variables and environments are called that come from one."""
+_TLS = ("tls.crt", "tls.key")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -132,20 +138,18 @@ def requests(manifest: Mapping[Key, Object]) -> Size:
 
 
 def largest(manifest: Mapping[Key, Object]) -> tuple[str, Size]:
-    """Return the pod that needs most memory, which one node must have room for. A task's pod is one of them."""
+    """Return the pod that needs most memory, which one node must have room for. A task's pods are among them."""
     pods = {str(key): objects.pod_template(one) for key, one in manifest.items()}
-    for pod in task_pods(manifest):
-        pods["a task's pod"] = pod
-    sizes = {name: of_pod(pod) for name, pod in pods.items() if pod is not None}
-    name = max(sizes, key=lambda one: sizes[one].memory)
-    return name, sizes[name]
+    sizes = [(name, of_pod(pod)) for name, pod in pods.items() if pod is not None]
+    sizes += [("a task's pod", of_pod(pod)) for pod in task_pods(manifest)]
+    return max(sizes, key=lambda one: one[1].memory)
 
 
 def task_pods(manifest: Mapping[Key, Object]) -> list[Object]:
-    """Return the pods that Airflow's tasks are made from: files of a ConfigMap."""
+    """Return the pods that tasks and their Spark applications are made from: files of ConfigMaps."""
     documents = [one for key, one in manifest.items() if key.kind == "ConfigMap"]
-    texts = [text for one in documents for name, text in (one.get("data") or {}).items() if name == "task.yaml"]
-    return [pod for text in texts for pod in objects.read(text).values()]
+    texts = [text for one in documents for name, text in (one.get("data") or {}).items() if name.endswith(".yaml")]
+    return [pod for text in texts for pod in yaml.safe_load_all(text) if pod and pod.get("kind") == "Pod"]
 
 
 def of_pod(pod: Object) -> Size:
@@ -173,15 +177,44 @@ def classes(manifest: Mapping[Key, Object]) -> set[str]:
 
 def secrets(manifest: Mapping[Key, Object]) -> dict[str, set[str]]:
     """Return the Secrets that must be there already, each with the keys that are used of it."""
-    pods = [pod for one in manifest.values() if (pod := objects.pod_template(one))] + task_pods(manifest)
-    wanted: dict[str, set[str]] = {}
-    for pod in pods:
-        for volume in pod["spec"].get("volumes") or []:
-            for source in (volume.get("projected") or {}).get("sources") or []:
-                if asked := source.get("secret"):
-                    keys = {item["key"] for item in asked.get("items") or []}
-                    wanted[asked["name"]] = wanted.get(asked["name"], set()) | keys
-        for pull in pod["spec"].get("imagePullSecrets") or []:
-            wanted.setdefault(pull["name"], set())
+    wanted = _named(manifest, _SECRETS)
+    for one in manifest.values():
+        if one["kind"] == "Ingress":
+            for hosts in one["spec"].get("tls") or []:
+                if name := hosts.get("secretName"):
+                    wanted.setdefault(name, set()).update(_TLS)
     made = {right.name for one in manifest.values() if one["kind"] == "Role" for right in _given(one)}
     return {name: keys for name, keys in wanted.items() if name not in made}
+
+
+def config_maps(manifest: Mapping[Key, Object]) -> dict[str, set[str]]:
+    """Return the ConfigMaps that must be there already, each with the keys that are used of it."""
+    made = {key.name for key in manifest if key.kind == "ConfigMap"}
+    return {name: keys for name, keys in _named(manifest, _CONFIG_MAPS).items() if name not in made}
+
+
+def _named(manifest: Mapping[Key, Object], words: Sequence[str]) -> dict[str, set[str]]:
+    """Return what pods name by these words, and the keys they take."""
+    found: dict[str, set[str]] = {}
+    pods = [pod for one in manifest.values() if (pod := objects.pod_template(one))] + task_pods(manifest)
+    for pod in pods:
+        for asked in _all(pod["spec"], words):
+            name = asked.get("name") or asked["secretName"]
+            keys = {item["key"] for item in asked.get("items") or []} | {asked[key] for key in ("key",) if key in asked}
+            found.setdefault(name, set()).update(keys)
+        for pull in pod["spec"].get("imagePullSecrets") or [] if words is _SECRETS else ():
+            found.setdefault(pull["name"], set())
+    return found
+
+
+def _all(node: Any, words: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield every reference by one of the words, however deep; one that may be missing is none."""
+    if isinstance(node, Mapping):
+        for word, one in node.items():
+            if word in words and isinstance(one, Mapping) and not one.get("optional"):
+                yield one
+            else:
+                yield from _all(one, words)
+    elif isinstance(node, list):
+        for one in node:
+            yield from _all(one, words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from lakehold.cluster import needs, objects
 from lakehold.cluster.facts import Facts, moment
@@ -190,15 +191,22 @@ def _names(facts: Facts) -> Iterator[Finding]:
 
 
 def _secrets(facts: Facts, manifest: Mapping[Key, Object]) -> Iterator[Finding]:
-    for name, keys in sorted(needs.secrets(manifest).items()):
-        found = facts.secrets.get(name)
+    yield from _there("secrets", "Secret", needs.secrets(manifest), facts.secrets)
+    yield from _there("configmaps", "ConfigMap", needs.config_maps(manifest), facts.config_maps)
+
+
+def _there(
+    subject: str, kind: str, wanted: Mapping[str, set[str]], there: Mapping[str, Mapping[str, Any] | None]
+) -> Iterator[Finding]:
+    for name, keys in sorted(wanted.items()):
+        found = there.get(name)
         missing = sorted(keys - set((found or {}).get("data") or {}))
         if found is None:
-            yield _problem("secrets", f"the Secret {name} is not there", "make it; its keys: docs/reference/chart.md")
+            yield _problem(subject, f"the {kind} {name} is not there", "make it; its keys: docs/reference/chart.md")
         elif missing:
-            yield _problem("secrets", f"the Secret {name} lacks {', '.join(missing)}", "add these keys to it")
+            yield _problem(subject, f"the {kind} {name} lacks {', '.join(missing)}", "add these keys to it")
         else:
-            yield _ok("secrets", f"{name} has all {len(keys)} keys")
+            yield _ok(subject, f"{name} has all {len(keys)} keys")
 
 
 def _clocks(facts: Facts) -> Iterator[Finding]:
