@@ -25,9 +25,7 @@ FACTS: Mapping[str, Fact] = {
     "pod": Fact(value=0.045, unit="CPU seconds of a scheduler a task's pod", source="measured: 1,000 simulated pods"),
     "parse": Fact(value=0.074, unit="CPU seconds a DAG file", source="measured: 1,000 files in 74 s"),
     "parse_every": Fact(value=60, unit="seconds until a changed DAG file is known", source="chosen"),
-    "task_start": Fact(
-        value=5.5, unit="CPU seconds a task's pod", source="measured: tasks that do little"
-    ),
+    "task_start": Fact(value=5.5, unit="CPU seconds a task's pod", source="measured: tasks that do little"),
     "lineage": Fact(value=3278, unit="events a second", source="measured: one process and PostgreSQL on 2 cores"),
     "lineage_share": Fact(value=0.5, unit="of that is planned with", source="chosen"),
     "event": Fact(value=5000, unit="bytes an event", source="measured"),
