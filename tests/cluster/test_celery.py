@@ -81,16 +81,18 @@ def test_a_worker_that_is_told_to_end_finishes_its_task_and_another_goes_on(cele
     before = fingerprints(celery)
     run = celery.start(DAY)
 
-    def at_work() -> bool:
+    def at_work() -> dict[str, int]:
         tasks = celery.patiently(lambda airflow: airflow.tasks(run)) or []
-        return any(task.state == "running" for task in tasks)
+        return {task.name: task.attempt for task in tasks if task.state == "running"}
 
-    wait_for(at_work, 300, "a task is at work")
+    wait_for(lambda: bool(at_work()), 300, "a task is at work")
+    begun = at_work()
     [worker] = _of(celery, "airflow-worker")
     celery.kubectl("delete", "pod", worker["metadata"]["name"], "--wait=false")
     tasks = celery.finish(run)
     assert len(tasks) > 5
-    assert {task.name: task.attempt for task in tasks if task.state != "success"} == {}
+    assert {task.name for task in tasks if task.state != "success"} == set()
+    assert begun.items() <= {task.name: task.attempt for task in tasks}.items()
     assert worker["metadata"]["uid"] not in {pod["metadata"]["uid"] for pod in _of(celery, "airflow-worker")}
     assert _of(celery, "airflow-task") == []
     assert fingerprints(celery) == before
