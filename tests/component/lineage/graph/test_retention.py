@@ -190,6 +190,22 @@ def test_what_edges_are_still_made_from_stays(derived: Derived) -> None:
     assert derived.rows("SELECT 1 FROM node WHERE kind = 'file'") == []
 
 
+def test_what_a_writing_names_stays_though_no_edge_comes_from_it_now(derived: Derived, now: float) -> None:
+    """Its edges can be made anew at any time."""
+    file = {"namespace": "s3://b", "name": "f"}
+    derived.tell([event("COMPLETE", "a", "copy", now, inputs=[file], outputs=[spark_table("silver.copy")])])
+    edges = derived.edges()
+    assert edges
+    derived.execute("UPDATE edge SET ended_at = first_seen, last_seen = last_seen - interval '100 days'")
+    derived.execute("DELETE FROM location l USING node n WHERE n.node_id = l.node_id AND n.kind = 'file'")
+    derived.execute("DELETE FROM alias a USING node n WHERE n.node_id = a.node_id AND n.kind = 'file'")
+    apply(derived)
+    assert count(derived, "edge") == 0
+    derived.execute("INSERT INTO due_pair SELECT DISTINCT process_id, target_node FROM writing")
+    derived.drain()
+    assert derived.edges() == edges
+
+
 def test_what_refers_to_what_is_removed_is_found_by_an_index(migrated: str) -> None:
     """Else each row that is removed costs a look at all of another table."""
     foreign = """

@@ -114,10 +114,13 @@ DELETE FROM rederived WHERE run_id IN (
     SELECT run_id FROM rederived d WHERE d.at < now() - make_interval(days => %(history)s)
         AND NOT EXISTS (SELECT 1 FROM run r WHERE r.run_id = d.run_id) LIMIT %(most)s)
 """
-# A place that was taken for a file until it was known to be a table's; and what no name means any more. Edges that are
-# still to be made may come from it.
+# A place that was taken for a file until it was known to be a table's; and what no name means any more. Edges may still
+# be made from it: those of a writing that names it, whether there are any now or not.
 _UNNAMED: LiteralString = """
-WITH old AS MATERIALIZED (
+WITH written_from AS MATERIALIZED (
+    SELECT DISTINCT (edge->>0)::bigint AS node_id FROM shape s, jsonb_array_elements(s.edges) edge
+    WHERE EXISTS (SELECT 1 FROM writing w WHERE w.shape_id = s.shape_id)),
+old AS MATERIALIZED (
     SELECT node_id FROM node n WHERE n.kind IN ('file', 'other')
         AND NOT EXISTS (SELECT 1 FROM alias a WHERE a.node_id = n.node_id)
         AND NOT EXISTS (SELECT 1 FROM location l WHERE l.node_id = n.node_id)
@@ -129,6 +132,7 @@ WITH old AS MATERIALIZED (
         AND NOT EXISTS (SELECT 1 FROM shape s JOIN writing w USING (shape_id) WHERE s.target_node = n.node_id)
         AND NOT EXISTS (SELECT 1 FROM statement s WHERE s.target_node = n.node_id)
         AND NOT EXISTS (SELECT 1 FROM assertion_result r WHERE r.node_id = n.node_id)
+        AND NOT EXISTS (SELECT 1 FROM written_from f WHERE f.node_id = n.node_id)
         AND NOT EXISTS (SELECT 1 FROM due_pair)
     LIMIT %(most)s),
 edges AS (
