@@ -21,7 +21,7 @@ from chart_values import CHART, NAMESPACE, RELEASE, TEMPLATE
 from lakehold.components import certificates
 from lakehold.pipelines.client import Interval, TaskState
 from node import layout, machine, programs
-from real_cluster import HOSTS, Cluster, Installation, ready, restarts
+from real_cluster import HOSTS, Cluster, Installation, ready, restarts, restricted_namespace
 from waiting import wait_for
 
 # The loader in C, where it is built, reads a chart in a tenth of the time.
@@ -123,9 +123,7 @@ def cluster(helm: str) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def namespace(cluster: Cluster) -> str:
     """A namespace that takes only pods of the level "restricted"."""
-    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-    wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
-    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(wanted))
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(restricted_namespace(NAMESPACE)))
     return NAMESPACE
 
 
@@ -135,10 +133,8 @@ def rehearse(cluster: Cluster) -> Iterator[Callable[[Sequence[Manifest]], None]]
 
     Strictly: an unknown field is an error, and so is what the namespace's level warns of.
     """
-    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
     name = "rehearsal"
-    wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(wanted))
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(restricted_namespace(name)))
 
     def run(objects: Sequence[Manifest]) -> None:
         here = copy.deepcopy([*objects])

@@ -17,7 +17,7 @@ from lakehold.cluster.declared import example
 from lakehold.components import airflow_config
 from lakehold.components.registry import COMPONENTS
 from node import fake_nodes, layout, programs
-from real_cluster import Cluster, Object, ready
+from real_cluster import Cluster, Object, ready, restricted_namespace
 
 OWN, RELEASE = "lakehold-scale", "scale"
 NODE = layout.default()
@@ -111,9 +111,7 @@ def simulation(cluster: Cluster, folder: Path, *sets: str) -> Iterator[Simulatio
         names = [(zone, f"{OWN}-{zone}{number}") for zone, many in ZONES.items() for number in range(many)]
         fake_nodes.add(NODE, [fake_nodes.manifest(name, zone, SIZE) for zone, name in names])
         rendered = _render(cluster, sets)
-        labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OWN, "labels": labels}}
-        wanted = yaml.safe_dump_all([namespace, _VOLUME, *_chosen(rendered)])
+        wanted = yaml.safe_dump_all([restricted_namespace(OWN), _VOLUME, *_chosen(rendered)])
         done = cluster.kubectl("apply", "--namespace", OWN, "-f", "-", stdin=wanted)
         assert "Warning" not in done.stderr, done.stderr
         fake_nodes.wait(NODE)

@@ -59,17 +59,11 @@ def celery(day: tuple[Installation, list[TaskState]], broker: str) -> Iterator[I
     installation.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(secret))
     with installation.cluster.timed("helm upgrade, Celery's worker instead of a pod for each task"):
         installation.helm("upgrade", *SETS)
-    _settled(installation)
+    installation.settle()
     yield installation
     installation.helm("upgrade")
-    _settled(installation)
+    installation.settle()
     installation.kubectl("delete", "secret", OUTSIDE)
-
-
-def _settled(installation: Installation) -> None:
-    wait_for(lambda: installation.unready() == [], 300, "every pod is ready, and the old ones have gone")
-    # The ways through kubectl lead to pods that may be gone.
-    installation.close()
 
 
 def _of(installation: Installation, component: str) -> list[Object]:

@@ -13,7 +13,6 @@ from node import layout, machine
 from older_image import build_older
 from real_cluster import Installation
 from runs import Runs
-from waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +32,6 @@ def _started(installation: Installation) -> dict[str, set[str]]:
     return found
 
 
-def _settled(installation: Installation) -> None:
-    wait_for(lambda: installation.unready() == [], 300, "every pod is ready, and the old ones have gone")
-    # The ways through kubectl lead to pods that may be gone.
-    installation.close()
-
-
 def _secrets(installation: Installation) -> dict[str, str]:
     kept = json.loads(installation.kubectl("get", "secrets", "-o", "json").stdout)["items"]
     return {one["metadata"]["name"]: one["metadata"]["resourceVersion"] for one in kept if one["type"] == "Opaque"}
@@ -48,7 +41,7 @@ def test_an_upgrade_that_changes_nothing_starts_nothing_again(installation: Inst
     before = _started(installation)
     with installation.cluster.timed("helm upgrade, nothing changed"):
         installation.helm("upgrade")
-    _settled(installation)
+    installation.settle()
     assert _started(installation) == before
 
 
@@ -60,24 +53,24 @@ def test_upgrades_arrive_during_a_run_and_one_can_be_taken_back(
     before, pinned = fingerprints(installation), Store.default().pins.artifact("postgres").version
     secrets = _secrets(installation)
     installation.helm("upgrade", "--set", f"images.postgres.tag={older['tag']}")
-    _settled(installation)
+    installation.settle()
     assert _postgres(installation) in older["version"]
     runs = Runs(installation, seconds=600)
     runs.ensure_under_way()
     with installation.cluster.timed("helm upgrade, PostgreSQL to its next release during a run"):
         installation.helm("upgrade")
-    _settled(installation)
+    installation.settle()
     assert _postgres(installation) in pinned
     runs.ensure_under_way()
     with installation.cluster.timed("helm upgrade, a setting changed during a run"):
         installation.helm("upgrade", "--set", "settings.trino.query_max_memory=900MB")
-    _settled(installation)
+    installation.settle()
     assert _limit(installation) == "900MB"
     runs.end()
     assert fingerprints(installation) == before
     with installation.cluster.timed("helm rollback"):
         installation.helm("rollback", "--wait", "--wait-for-jobs", "--timeout", "20m")
-    _settled(installation)
+    installation.settle()
     assert (_limit(installation), _postgres(installation) in pinned) == ("1GB", True)
     assert _secrets(installation) == secrets
     assert fingerprints(installation) == before
@@ -108,6 +101,6 @@ def test_an_upgrade_that_cannot_start_leaves_what_serves(installation: Installat
         "upgrade", "--atomic", "--timeout", "60s", "--set", "images.platform.tag=there-is-none", check=False
     )
     assert done.returncode != 0
-    _settled(installation)
+    installation.settle()
     assert _started(installation)["lineage"] == before["lineage"]
     installation.helm("test", "--timeout", "5m")

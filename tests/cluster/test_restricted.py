@@ -12,7 +12,7 @@ from lakehold.cluster.declared import declared
 from lakehold.components import certificates
 from lakehold.components.generated import generate
 from lakehold.components.registry import COMPONENTS
-from real_cluster import Cluster, Installation
+from real_cluster import Cluster, Installation, restricted_namespace
 from waiting import wait_for
 
 OWN = "careful"
@@ -58,11 +58,9 @@ def _secrets() -> list[dict[str, object]]:
 @pytest.fixture(scope="module")
 def careful(cluster: Cluster, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """The profile, installed."""
-    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OWN, "labels": labels}}
     little = tmp_path_factory.mktemp("values") / "little.yaml"
     little.write_text(yaml.safe_dump(LITTLE), encoding="utf-8")
-    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([namespace, RIGHTS]))
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([restricted_namespace(OWN), RIGHTS]))
     installed = Installation(
         cluster=cluster,
         profile="restricted",

@@ -124,6 +124,12 @@ class Installation:
         """Pods that are not ready, or are on their way out."""
         return [pod["metadata"]["name"] for pod in self.pods() if not ready(pod)]
 
+    def settle(self) -> None:
+        """Wait until a change has been carried out."""
+        wait_for(lambda: self.unready() == [], 300, "every pod is ready, and the old ones have gone")
+        # The ways through kubectl lead to pods that may be gone.
+        self.close()
+
     @cached_property
     def secrets(self) -> Mapping[str, str]:
         return self._secret("secrets")
@@ -230,6 +236,12 @@ class Installation:
         with contextlib.suppress(ConnectionError, LakeholdError), self.airflow() as airflow:
             return question(airflow)
         return None
+
+
+def restricted_namespace(name: str) -> Object:
+    """A namespace that takes only pods of the level "restricted", and tells of what it would not take."""
+    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 def ready(pod: Object) -> bool:
