@@ -116,6 +116,9 @@ def _proxy(node: Node) -> dict[str, Any]:
     }
 
 
+_RECOVERING = "server is not initialized yet"
+
+
 def commands(node: Node, programs: Mapping[str, Path]) -> dict[str, list[str]]:
     """The command of every process, in the order of their start."""
     kube = str(programs["kubeaio"])
@@ -138,6 +141,9 @@ def commands(node: Node, programs: Mapping[str, Path]) -> dict[str, list[str]]:
             *(kube, "kube-scheduler", "--leader-elect=false", "--kubeconfig", str(pki / "kube-scheduler.kubeconfig")),
         ],
         "kubelet": [
+            # Its runtime first goes through what an earlier node left; a kubelet that comes before that is done ends.
+            *("sh", "-c", f'until "$@"; do tail -n 1 "$0" | grep -q "{_RECOVERING}" || exit 1; sleep 1; done'),
+            str(node.log / "kubelet.log"),
             *(kube, "kubelet", "--config", str(node.conf / "kubelet.json"), "--node-ip", node.address),
             *("--kubeconfig", str(pki / "kubelet.kubeconfig"), "--hostname-override", node.name),
         ],
