@@ -67,7 +67,7 @@ def _deployment(pod: dict[str, Any]) -> dict[Key, Any]:
     return {objects.key(one): one}
 
 
-def test_a_secret_that_is_a_variable_a_volume_or_an_ingress_s_certificate_must_be_there() -> None:
+def test_a_secret_that_is_a_variable_or_a_volume_must_be_there_and_an_ingress_s_may_come_later() -> None:
     variable = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "a"}}}
     maybe = {"name": "B", "valueFrom": {"secretKeyRef": {"name": "maybe", "key": "b", "optional": True}}}
     pod = {
@@ -76,7 +76,7 @@ def test_a_secret_that_is_a_variable_a_volume_or_an_ingress_s_certificate_must_b
     }
     ingress = {"kind": "Ingress", "metadata": {"name": "a"}, "spec": {"tls": [{"secretName": "way-in"}, {"hosts": []}]}}
     wanted = needs.secrets({**_deployment(pod), objects.key(ingress): ingress})
-    assert wanted == {"keys": {"a"}, "all": set(), "files": {"f"}, "way-in": {"tls.crt", "tls.key"}}
+    assert wanted == {"keys": {"a"}, "all": set(), "files": {"f"}}
 
 
 def test_a_config_map_of_others_must_be_there_and_one_of_ours_is_made() -> None:

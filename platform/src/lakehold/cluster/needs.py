@@ -18,7 +18,6 @@ _WATCHED = (("", "pods"), ("", "events"))
 _SECRETS = ("secret", "secretKeyRef", "secretRef")
 _CONFIG_MAPS = ("configMap", "configMapKeyRef", "configMapRef")
 """What a pod's volumes, variables and environments are called that come from one."""
-_TLS = ("tls.crt", "tls.key")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -176,13 +175,14 @@ def classes(manifest: Mapping[Key, Object]) -> set[str]:
 
 
 def secrets(manifest: Mapping[Key, Object]) -> dict[str, set[str]]:
-    """Return the Secrets that must be there already, each with the keys that are used of it."""
+    """Return the Secrets that must be there already, each with the keys that are used of it.
+
+    An ingress's certificate is none of them: no pod waits for it, and a controller may make it later.
+    """
     wanted = _named(manifest, _SECRETS)
-    for one in manifest.values():
-        if one["kind"] == "Ingress":
-            for hosts in one["spec"].get("tls") or []:
-                if name := hosts.get("secretName"):
-                    wanted.setdefault(name, set()).update(_TLS)
+    for pod in _pods(manifest):
+        for pull in pod["spec"].get("imagePullSecrets") or []:
+            wanted.setdefault(pull["name"], set())
     made = {right.name for one in manifest.values() if one["kind"] == "Role" for right in _given(one)}
     return {name: keys for name, keys in wanted.items() if name not in made}
 
@@ -196,15 +196,17 @@ def config_maps(manifest: Mapping[Key, Object]) -> dict[str, set[str]]:
 def _named(manifest: Mapping[Key, Object], words: Sequence[str]) -> dict[str, set[str]]:
     """Return what pods name by these words, and the keys they take."""
     found: dict[str, set[str]] = {}
-    pods = [pod for one in manifest.values() if (pod := objects.pod_template(one))] + task_pods(manifest)
-    for pod in pods:
+    for pod in _pods(manifest):
         for asked in _all(pod["spec"], words):
-            name = asked.get("name") or asked["secretName"]
-            keys = {item["key"] for item in asked.get("items") or []} | {asked[key] for key in ("key",) if key in asked}
-            found.setdefault(name, set()).update(keys)
-        for pull in pod["spec"].get("imagePullSecrets") or [] if words is _SECRETS else ():
-            found.setdefault(pull["name"], set())
+            keys = found.setdefault(asked.get("name") or asked["secretName"], set())
+            keys.update(item["key"] for item in asked.get("items") or [])
+            if "key" in asked:
+                keys.add(asked["key"])
     return found
+
+
+def _pods(manifest: Mapping[Key, Object]) -> list[Object]:
+    return [pod for one in manifest.values() if (pod := objects.pod_template(one))] + task_pods(manifest)
 
 
 def _all(node: Any, words: Sequence[str]) -> Iterator[Mapping[str, Any]]:
