@@ -17,15 +17,13 @@ from typing import Any
 import pytest
 import yaml
 from airline import Airline
-from chart_values import CHART, NAMESPACE, RELEASE, TEMPLATE
+from chart_values import CHART, NAMESPACE, RELEASE, TEMPLATE, read
 from lakehold.components import certificates
 from lakehold.pipelines.client import Interval, TaskState
 from node import layout, machine, programs
 from real_cluster import HOSTS, Cluster, Installation, ready, restarts, restricted_namespace
 from waiting import wait_for
 
-# The loader in C, where it is built, reads a chart in a tenth of the time.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
 NODE = layout.default()
@@ -97,7 +95,7 @@ def render(template: Callable[..., subprocess.CompletedProcess[str]]) -> Render:
     def run(profile: str = "trial", *sets: str) -> list[Manifest]:
         done = template(profile, *sets)
         assert done.returncode == 0, done.stderr
-        return [one for one in yaml.load_all(done.stdout, Loader=_LOADER) if one]
+        return read(done.stdout)
 
     return run
 

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from chart_values import TEMPLATE, values
+from chart_values import TEMPLATE, read, values
 from hypothesis import HealthCheck, given, settings
 from node import checks, layout
 from real_cluster import Object
 
 FILES = 200
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +42,7 @@ def _rendered_whole(helm: str, file: Path, some: dict[str, Any]) -> list[Object]
     file.write_text(json.dumps(some), encoding="utf-8")
     done = subprocess.run([helm, *TEMPLATE, "--values", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    objects: list[Object] = [one for one in yaml.load_all(done.stdout, Loader=_LOADER) if one]
+    objects = read(done.stdout)
     assert len({(one["kind"], one["metadata"]["name"]) for one in objects}) == len(objects)
     return objects
 

@@ -22,6 +22,12 @@ TEMPLATE = ["template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-v
 
 _PRINTABLE = st.characters(min_codepoint=32, max_codepoint=126)
 _SCHEMA = schema()
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read(rendered: str) -> list[dict[str, Any]]:
+    """The objects of a rendered chart; the loader in C, where it is built, takes a tenth of the time."""
+    return [one for one in yaml.load_all(rendered, Loader=_LOADER) if one]
 
 
 def values() -> st.SearchStrategy[dict[str, Any]]:
